@@ -1,0 +1,64 @@
+"""The contract of a backend, and the backends there are."""
+
+import importlib
+import importlib.util
+from typing import Any, Protocol
+
+import numpy as np
+
+from substrate.errors import BackendError
+from substrate.plan import Plan, State
+
+MODULES = {"reference": "substrate.backends.reference", "cpu": "substrate.backends.cpu"}
+
+
+class Stepper(Protocol):
+    """Steps one plan and its state; made by :func:`make_stepper`."""
+
+    xp: Any  # the array module the state lives in
+    state: State
+    probed: list[list[Any]]  # per probe of the plan, the blocks recorded since the list was last emptied
+
+    def step(self, steps: int) -> None:
+        """Advance the state by ``steps`` <= plan.block steps; inputs and parameters do not change meanwhile."""
+
+    def stored_energy(self) -> float:
+        """Sum of amplitude^2 over every cell of every line."""
+
+    def to_host(self, array: Any) -> np.ndarray:
+        """A NumPy copy of an array of the state."""
+
+
+def available() -> list[str]:
+    """Names of the backends that can run on this machine.
+
+    >>> "cpu" in available()
+    True
+    """
+    return list(MODULES)
+
+
+def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: int, batch_offset: int = 0) -> Stepper:
+    """A stepper of ``plan`` on backend ``name`` for ``batch`` samples side by side, all waves at rest.
+
+    ``dtype`` is float32 or float64; ``seed`` keys all noise; ``batch_offset`` is the index of the first sample when a
+    larger batch is split. Raises BackendError.
+    """
+    if name not in MODULES:
+        raise BackendError(f"There is no backend {name!r}; the backends are {', '.join(MODULES)}")
+    module = importlib.import_module(MODULES[name])
+    stepper: Stepper = module.Stepper(plan, batch=batch, dtype=np.dtype(dtype), seed=seed, batch_offset=batch_offset)
+    return stepper
+
+
+def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
+    """The state at step zero: lines empty, parameters at their initial values, inputs zero."""
+    state = State(step=0, cells=[], parameters={}, drive={}, inputs={}, ledger=np.zeros((0, 0)))
+    state.cells = [xp.zeros((2, c.rows, c.steps, batch), dtype=dtype) for c in plan.classes]
+    state.parameters = {name: xp.asarray(value).astype(dtype) for name, value in plan.parameters.items()}
+    state.drive = {name: xp.zeros(value.shape, dtype=dtype) for name, value in plan.parameters.items()}
+    for name, node in zip(plan.node_names, plan.nodes, strict=True):
+        if node.law in ("source", "load"):
+            state.inputs[name] = xp.zeros((node.ports[0].channels, batch), dtype=dtype)
+    state.ledger = np.zeros((len(plan.entities), 7))
+    return state

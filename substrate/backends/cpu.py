@@ -1,0 +1,266 @@
+"""The fast backend: NumPy over whole blocks, Numba where noise is added."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from substrate.activations import activation_named
+from substrate.backends import new_state
+from substrate.losses import loss_named
+from substrate.plan import (
+    INJECTED,
+    LINES,
+    NET_BACKWARD,
+    NET_FORWARD,
+    NOISE,
+    PORTS,
+    RADIATED,
+    LineEnd,
+    Pass,
+    Plan,
+    wave_segments,
+)
+
+Block = np.ndarray  # [channels, steps, batch]; a steady signal has one step
+
+
+def flat(block: Block) -> np.ndarray:
+    """View ``[channels, steps, batch]`` as ``[channels, steps * batch]``, the shape matrix products want."""
+    return block.reshape(block.shape[0], -1)
+
+
+def power(block: np.ndarray) -> float:
+    """Sum of squares of a block."""
+    if block.flags.c_contiguous:
+        line = block.ravel()
+        return float(np.dot(line, line))
+    rows = flat(block)
+    return float(np.einsum("ij,ij->", rows, rows))
+
+
+class Stepper:
+    """Steps a plan in blocks ``[channels, steps * batch]``; see :class:`substrate.backends.Stepper`."""
+
+    xp = np
+
+    def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: int, batch_offset: int) -> None:
+        self.plan, self.batch, self.dtype, self.seed, self.batch_offset = plan, batch, dtype, seed, batch_offset
+        self.state = new_state(np, plan, batch, dtype)
+        self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
+        self.buffers = [np.empty((s.channels, 1 if s.steady else plan.block, batch), dtype) for s in plan.signals]
+        self.scratch: dict[tuple[Any, ...], np.ndarray] = {}
+        self.signals: list[Block] = [buffer[:, :0] for buffer in self.buffers]
+        self.powers: list[float | None] = []
+        self.steady_version = -1
+        self.steps = 0
+        self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [(getattr(self, "_" + p.kind), p) for p in plan.passes]
+
+    def step(self, steps: int) -> None:
+        """Advance by one block; see the contract."""
+        self.steps = steps
+        self.powers = [None] * len(self.signals)
+        for end, signal in self.plan.arrivals:
+            self.signals[signal] = self._arriving(end, signal)
+        for signal, buffer in self._outputs:
+            self.signals[signal] = buffer[:, :steps]
+        for kernel, step in self.kernels:
+            kernel(step)
+        self.steady_version = self.state.version
+        self._record_probes()
+        for end, signal in self.plan.departures:
+            self._depart(end, signal)
+        self.state.step += steps
+        self.state.drive_fresh = False
+
+    def stored_energy(self) -> float:
+        """Sum of amplitude^2 over every cell of every line."""
+        return sum(power(cells) for cells in self.state.cells)
+
+    def to_host(self, array: np.ndarray) -> np.ndarray:
+        """A copy of an array of the state."""
+        return np.array(array)
+
+    @cached_property
+    def _outputs(self) -> list[tuple[int, np.ndarray]]:
+        arrivals = {signal for _, signal in self.plan.arrivals}
+        return [(i, buffer) for i, buffer in enumerate(self.buffers) if i not in arrivals]
+
+    def _arriving(self, end: LineEnd, signal: int) -> Block:
+        """The waves reaching a node in this block: a view of the line's cells where it can be one."""
+        line = self.plan.lines[end.line]
+        segments = wave_segments(line, end.side, self.state.step, self.steps)
+        cells = self.state.cells[line.delay_class][:, line.row : line.row + line.channels]
+        if len(segments) == 1:
+            plane, where, _ = segments[0]
+            return cells[plane, :, where]
+        block = self.buffers[signal][:, : self.steps]
+        for plane, where, part in segments:
+            block[:, part] = cells[plane, :, where]
+        return block
+
+    def _depart(self, end: LineEnd, signal: int) -> None:
+        """Write a departing wave into the cells the arriving one was read from, attenuated and with its noise."""
+        line, block, state = self.plan.lines[end.line], self.signals[signal], self.state
+        gain, sigma = line.gains[end.side], line.sigmas[end.side]
+        cells = state.cells[line.delay_class][:, line.row : line.row + line.channels]
+        noisy = 0.0
+        for plane, where, part in wave_segments(line, end.side, state.step, self.steps):
+            target = cells[plane, :, where]
+            source = block if block.shape[1] == 1 else block[:, part]
+            if gain == 1.0:
+                target[...] = source
+            else:
+                np.multiply(source, gain, out=target)
+            if sigma > 0.0:
+                self._add_noise(target, sigma, line.noise_sources[end.side], state.step + part.start)
+                noisy += power(target)
+        row = state.ledger[len(self.plan.nodes) + end.line]
+        sent = self._power(signal)
+        row[LINES] += (1.0 - gain * gain) * sent
+        if sigma > 0.0:
+            row[NOISE] += noisy - gain * gain * sent
+
+    def _add_noise(self, target: Block, sigma: float, source: int, step: int) -> None:
+        from substrate.noise import add_normals
+
+        add_normals(target, sigma, self.seed, source, step, self.batch_offset)
+
+    def _power(self, signal: int) -> float:
+        """Energy of a signal over the block, computed once."""
+        value = self.powers[signal]
+        if value is None:
+            block = self.signals[signal]
+            value = power(block) * (self.steps if block.shape[1] == 1 else 1)
+            self.powers[signal] = value
+        return value
+
+    def _unchanged(self, signal: int) -> bool:
+        return self.plan.signals[signal].steady and self.steady_version == self.state.version
+
+    def _book(self, step: Pass, power_in: float, power_out: float) -> None:
+        """Count what a pass took from the waves (or, below zero, gave to them)."""
+        direction = NET_BACKWARD if step.kind.endswith("backward") else NET_FORWARD
+        self.state.ledger[step.node, direction] += power_in - power_out
+
+    def _temporary(self, shape: tuple[int, ...], purpose: str = "") -> np.ndarray:
+        key = (purpose, *shape)
+        if key not in self.scratch:
+            self.scratch[key] = np.empty(shape, self.dtype)
+        return self.scratch[key]
+
+    # One method per kind of pass; `plan.passes` says in which order they run.
+
+    def _source(self, step: Pass) -> None:
+        out = self.signals[step.output]
+        if not self._unchanged(step.output):
+            out[...] = self.state.inputs[self.plan.node_names[step.node]][:, None]
+        self._finish_emission(step)
+
+    def _termination(self, step: Pass) -> None:
+        self.signals[step.output][...] = 0.0
+        self._finish_emission(step)
+
+    def _load(self, step: Pass) -> None:
+        node = self.plan.nodes[step.node]
+        target = self.state.inputs[self.plan.node_names[step.node]][:, None]
+        loss = loss_named(getattr(node, "loss", ""))
+        self.signals[step.output][...] = loss.gradient(np, self.signals[step.inputs[0]], target)
+        self._finish_emission(step)
+
+    def _finish_emission(self, step: Pass) -> None:
+        """Book what a source or load emits, then add the thermal noise of its resistance."""
+        row, sent = self.state.ledger[step.node], self._power(step.output)
+        row[INJECTED] += sent
+        if step.sigma > 0.0:
+            self._add_noise(self.signals[step.output], step.sigma, step.noise_source, self.state.step)
+            self.powers[step.output] = None
+            row[NOISE] += self._power(step.output) - sent
+
+    def _absorb(self, step: Pass) -> None:
+        self.state.ledger[step.node, RADIATED] += self._power(step.inputs[0])
+
+    def _weights_forward(self, step: Pass) -> None:
+        name = self.plan.node_names[step.node]
+        x, out = self.signals[step.inputs[0]], self.signals[step.output]
+        if not self._unchanged(step.output):
+            self._through(step, self.state.parameters[f"{name}.matrix"], x, out)
+            bias = self.state.parameters.get(f"{name}.bias")
+            if bias is not None:
+                tap = getattr(self.plan.nodes[step.node], "tap", 0.0)
+                out += (bias if tap == 0.0 else np.sqrt(1.0 - tap) * bias)[:, None, None]
+        self._book_mesh(step)
+
+    def _weights_backward(self, step: Pass) -> None:
+        matrix = self.state.parameters[f"{self.plan.node_names[step.node]}.matrix"]
+        self._through(step, matrix.T, self.signals[step.inputs[0]], self.signals[step.output])
+        if step.booked:
+            self._book_mesh(step)
+
+    def _through(self, step: Pass, matrix: np.ndarray, wave: Block, out: Block) -> None:
+        np.matmul(matrix, flat(wave), out=flat(out))
+        tap = getattr(self.plan.nodes[step.node], "tap", 0.0)
+        if tap > 0.0:
+            out *= 1.0 - tap
+
+    def _book_mesh(self, step: Pass) -> None:
+        """Sensing couplers take ``tap`` of the wave before the mesh and ``tap`` of it after; the mesh does the rest."""
+        tap = getattr(self.plan.nodes[step.node], "tap", 0.0)
+        power_in, power_out = self._power(step.inputs[0]), self._power(step.output)
+        if tap > 0.0:
+            inside = power_out / (1.0 - tap)
+            self.state.ledger[step.node, PORTS] += tap * power_in + (inside - power_out)
+            power_in, power_out = (1.0 - tap) * power_in, inside
+        self._book(step, power_in, power_out)
+
+    def _weights_port(self, step: Pass) -> None:
+        """Add this block to the drive of each entry: -(error wave) x (forward wave), summed over steps and batch."""
+        state = self.state
+        if state.drive_scale == 0.0:
+            return
+        name = self.plan.node_names[step.node]
+        x, p = self.signals[step.inputs[0]], self.signals[step.inputs[1]]
+        tap = getattr(self.plan.nodes[step.node], "tap", 0.0)
+        if x.shape[1] == 1 and p.shape[1] > 1:
+            p = p.sum(axis=1, keepdims=True)
+        error = self._temporary((p.shape[0], p.shape[1] * self.batch), "error")
+        np.multiply(flat(p), state.drive_scale * (1.0 - tap), out=error)
+        self._accumulate(state.drive[f"{name}.matrix"], lambda out: np.matmul(error, flat(x).T, out=out))
+        bias = state.drive.get(f"{name}.bias")
+        if bias is not None:
+            scale = 1.0 if tap == 0.0 else 1.0 / np.sqrt(1.0 - tap)
+            self._accumulate(bias, lambda out: np.multiply(error.sum(axis=1), scale, out=out))
+
+    def _accumulate(self, drive: np.ndarray, compute: Callable[[np.ndarray], Any]) -> None:
+        if self.state.drive_fresh:
+            compute(drive)
+        else:
+            part = self._temporary(drive.shape, "part")
+            compute(part)
+            drive += part
+
+    def _activation_forward(self, step: Pass) -> None:
+        function = activation_named(getattr(self.plan.nodes[step.node], "function", ""))
+        if not self._unchanged(step.output):
+            function.value(np, self.signals[step.inputs[0]], self.signals[step.output])
+        self._book(step, self._power(step.inputs[0]), self._power(step.output))
+
+    def _activation_backward(self, step: Pass) -> None:
+        v, h, p = (self.signals[i] for i in step.inputs)
+        function = activation_named(getattr(self.plan.nodes[step.node], "function", ""))
+        np.multiply(function.slope(np, v, h), p, out=self.signals[step.output])
+        if step.booked:
+            self._book(step, self._power(step.inputs[2]), self._power(step.output))
+
+    def _record_probes(self) -> None:
+        for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
+            block = self.signals[probe.signal]
+            if block.shape[1] == 1:
+                block = np.broadcast_to(block, (block.shape[0], self.steps, block.shape[2]))
+            if probe.reduce == "mean":
+                blocks.append(block.mean(axis=(0, 2)))
+            elif probe.reduce == "mean_square":
+                blocks.append(np.mean(block * block, axis=(0, 2)))
+            else:
+                blocks.append(np.moveaxis(block, 1, 0).copy())

@@ -1,0 +1,203 @@
+"""The arbiter: plain loops, one step, one channel, one sample at a time; slow and obvious."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from substrate.backends import new_state
+from substrate.noise import normals
+from substrate.plan import INJECTED, LINES, NET_BACKWARD, NET_FORWARD, NOISE, PORTS, RADIATED, LineEnd, Pass, Plan
+
+Wave = list[list[float]]  # [channels][batch], one step
+
+PHI = {
+    "tanh": math.tanh,
+    "relu": lambda v: max(v, 0.0),
+    "sigmoid": lambda v: 0.5 * (1.0 + math.tanh(0.5 * v)),
+    "softplus": lambda v: max(v, 0.0) + math.log1p(math.exp(-abs(v))),
+    "identity": lambda v: v,
+}
+SLOPE = {
+    "tanh": lambda v: 1.0 - math.tanh(v) ** 2,
+    "relu": lambda v: 1.0 if v > 0.0 else 0.0,
+    "sigmoid": lambda v: PHI["sigmoid"](v) * (1.0 - PHI["sigmoid"](v)),
+    "softplus": lambda v: PHI["sigmoid"](v),
+    "identity": lambda v: 1.0,
+}
+
+
+def energy(wave: Wave) -> float:
+    """Sum of squares of one step of a wave."""
+    return math.fsum(value * value for row in wave for value in row)
+
+
+def error_wave(loss: str, z: list[float], y: list[float]) -> list[float]:
+    """dPhi/dz of one sample."""
+    if loss == "mse":
+        return [a - b for a, b in zip(z, y, strict=True)]
+    peak = max(z)
+    weights = [math.exp(a - peak) for a in z]
+    total = sum(weights)
+    return [w / total - b for w, b in zip(weights, y, strict=True)]
+
+
+class Stepper:
+    """Steps a plan one step at a time; see :class:`substrate.backends.Stepper`."""
+
+    xp = np
+
+    def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: int, batch_offset: int) -> None:
+        self.plan, self.batch, self.seed, self.batch_offset = plan, batch, seed, batch_offset
+        self.dtype = dtype
+        self.state = new_state(np, plan, batch, dtype)
+        self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
+        self.signals: list[Wave] = [[] for _ in plan.signals]
+
+    def step(self, steps: int) -> None:
+        """Advance by ``steps``, one after the other."""
+        for _ in range(steps):
+            self._one_step()
+
+    def stored_energy(self) -> float:
+        """Sum of amplitude^2 over every cell of every line."""
+        return math.fsum(float(value) ** 2 for cells in self.state.cells for value in cells.ravel())
+
+    def to_host(self, array: np.ndarray) -> np.ndarray:
+        """A copy of an array of the state."""
+        return np.array(array)
+
+    def _one_step(self) -> None:
+        for end, signal in self.plan.arrivals:
+            self.signals[signal] = self._cells(end).astype(float).tolist()
+        for step in self.plan.passes:
+            getattr(self, "_" + step.kind)(step)
+        for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
+            blocks.append(self._reduced(probe.reduce, self.signals[probe.signal]))
+        for end, signal in self.plan.departures:
+            self._depart(end, self.signals[signal])
+        self.state.step += 1
+        self.state.drive_fresh = False
+
+    def _cells(self, end: LineEnd) -> np.ndarray:
+        """The cells ``[channels, batch]`` a node reads and writes at this end in this step."""
+        line = self.plan.lines[end.line]
+        lap, cell = divmod(self.state.step, line.steps)
+        plane = end.side if lap % 2 == 0 else 1 - end.side
+        cells: np.ndarray = self.state.cells[line.delay_class][plane, line.row : line.row + line.channels, cell]
+        return cells
+
+    def _depart(self, end: LineEnd, wave: Wave) -> None:
+        line = self.plan.lines[end.line]
+        gain, sigma = line.gains[end.side], line.sigmas[end.side]
+        row = self.state.ledger[len(self.plan.nodes) + end.line]
+        quiet = [[gain * value for value in channel] for channel in wave]
+        sent = self._with_noise(quiet, sigma, line.noise_sources[end.side])
+        row[LINES] += energy(wave) - energy(quiet)
+        row[NOISE] += energy(sent) - energy(quiet)
+        self._cells(end)[...] = sent
+
+    def _with_noise(self, wave: Wave, sigma: float, source: int) -> Wave:
+        if sigma == 0.0:
+            return wave
+        xi = normals(
+            self.seed, source, self.state.step, len(wave), self.batch, batch_offset=self.batch_offset, dtype=self.dtype
+        )
+        return [
+            [value + sigma * float(xi[channel, 0, sample]) for sample, value in enumerate(values)]
+            for channel, values in enumerate(wave)
+        ]
+
+    def _reduced(self, reduce: str, wave: Wave) -> np.ndarray:
+        if reduce == "none":
+            return np.array([wave], dtype=self.dtype)
+        values = [value if reduce == "mean" else value * value for row in wave for value in row]
+        return np.array([math.fsum(values) / len(values)])
+
+    def _parameter(self, step: Pass, name: str) -> Any:
+        values = self.state.parameters.get(f"{self.plan.node_names[step.node]}.{name}")
+        return None if values is None else values.tolist()
+
+    def _node(self, step: Pass) -> Any:
+        return self.plan.nodes[step.node]
+
+    def _book(self, step: Pass, power_in: float, power_out: float) -> None:
+        direction = NET_BACKWARD if step.kind.endswith("backward") else NET_FORWARD
+        if step.booked:
+            self.state.ledger[step.node, direction] += power_in - power_out
+
+    def _emit(self, step: Pass, wave: Wave) -> None:
+        row = self.state.ledger[step.node]
+        row[INJECTED] += energy(wave)
+        sent = self._with_noise(wave, step.sigma, step.noise_source)
+        row[NOISE] += energy(sent) - energy(wave)
+        self.signals[step.output] = sent
+
+    def _source(self, step: Pass) -> None:
+        self._emit(step, self.state.inputs[self.plan.node_names[step.node]].astype(float).tolist())
+
+    def _termination(self, step: Pass) -> None:
+        self._emit(step, [[0.0] * self.batch for _ in range(self._node(step).channels)])
+
+    def _load(self, step: Pass) -> None:
+        z = self.signals[step.inputs[0]]
+        y = self.state.inputs[self.plan.node_names[step.node]].astype(float).tolist()
+        samples = [
+            error_wave(self._node(step).loss, [row[s] for row in z], [row[s] for row in y]) for s in range(self.batch)
+        ]
+        self._emit(step, [list(channel) for channel in zip(*samples, strict=True)])
+
+    def _absorb(self, step: Pass) -> None:
+        self.state.ledger[step.node, RADIATED] += energy(self.signals[step.inputs[0]])
+
+    def _through(self, step: Pass, matrix: list[list[float]], bias: list[float]) -> None:
+        """Coupler, mesh (with bias), coupler; each coupler takes ``tap`` of the power that passes it."""
+        tap = self._node(step).tap
+        passed = math.sqrt(1.0 - tap)
+        x = self.signals[step.inputs[0]]
+        inside = [
+            [
+                math.fsum(w * passed * x[j][s] for j, w in enumerate(row)) + bias[i]
+                for s in range(self.batch)
+            ]
+            for i, row in enumerate(matrix)
+        ]
+        self.signals[step.output] = [[passed * value for value in row] for row in inside]
+        if step.booked:
+            self.state.ledger[step.node, PORTS] += tap * (energy(x) + energy(inside))
+        self._book(step, (1.0 - tap) * energy(x), energy(inside))
+
+    def _weights_forward(self, step: Pass) -> None:
+        matrix = self._parameter(step, "matrix")
+        self._through(step, matrix, self._parameter(step, "bias") or [0.0] * len(matrix))
+
+    def _weights_backward(self, step: Pass) -> None:
+        transposed = [list(column) for column in zip(*self._parameter(step, "matrix"), strict=True)]
+        self._through(step, transposed, [0.0] * len(transposed))
+
+    def _weights_port(self, step: Pass) -> None:
+        scale, state, name = self.state.drive_scale, self.state, self.plan.node_names[step.node]
+        if scale == 0.0:
+            return
+        passed = math.sqrt(1.0 - self._node(step).tap)
+        x, p = ([[passed * v for v in row] for row in self.signals[i]] for i in step.inputs)
+        matrix = state.drive[f"{name}.matrix"]
+        bias = state.drive.get(f"{name}.bias")
+        for i in range(matrix.shape[0]):
+            for j in range(matrix.shape[1]):
+                seen = scale * math.fsum(p[i][s] * x[j][s] for s in range(self.batch))
+                matrix[i, j] = seen + (0.0 if state.drive_fresh else matrix[i, j])
+            if bias is not None:
+                bias[i] = scale * math.fsum(p[i]) + (0.0 if state.drive_fresh else bias[i])
+
+    def _activation_forward(self, step: Pass) -> None:
+        v, function = self.signals[step.inputs[0]], PHI[self._node(step).function]
+        self.signals[step.output] = [[function(value) for value in row] for row in v]
+        self._book(step, energy(v), energy(self.signals[step.output]))
+
+    def _activation_backward(self, step: Pass) -> None:
+        v, p = self.signals[step.inputs[0]], self.signals[step.inputs[2]]
+        slope = SLOPE[self._node(step).function]
+        out = [[slope(a) * b for a, b in zip(*rows, strict=True)] for rows in zip(v, p, strict=True)]
+        self.signals[step.output] = out
+        self._book(step, energy(p), energy(out))

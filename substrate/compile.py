@@ -1,0 +1,212 @@
+"""Network -> Plan: seconds to steps, names to indices, node laws to an ordered schedule of passes."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from substrate.errors import CompileError
+from substrate.network import Connection, Network, PortReference, Probe
+from substrate.noise import pass_noise_sigma, thermal_variance
+from substrate.plan import DelayClass, LineEnd, LineRows, Pass, Plan, PlannedProbe, Signal
+
+ROUNDING_WARNING = 1e-6  # relative delay error above which the user is told
+
+
+def compile_network(
+    network: Network, dt: float, *, reference_power: float = 1e-3, probes: Sequence[Probe] = ()
+) -> Plan:
+    """Compile ``network`` for time steps of ``dt`` seconds.
+
+    ``reference_power`` (W) is the power of a wave of unit amplitude; it fixes how large thermal noise is beside the
+    signals. Raises CompileError (line shorter than a step, unconnected port, loop without delay) and NetworkError.
+
+    >>> from substrate.network import Line
+    >>> from substrate.nodes import Termination
+    >>> net = Network()
+    >>> net.connect(net.add(Termination(), "left"), net.add(Termination(), "right"), Line(delay=1e-9), "w1")
+    >>> compile_network(net, dt=1e-10).block
+    10
+    """
+    if not (np.isfinite(dt) and dt > 0.0):
+        raise CompileError(f"The time step must be above zero seconds, but dt={dt!r}")
+    if not (np.isfinite(reference_power) and reference_power > 0.0):
+        raise CompileError(f"The reference power must be above zero watts, but reference_power={reference_power!r}")
+    return _Compiler(network, dt, reference_power, probes).plan()
+
+
+class _Compiler:
+    """Holds what the stages of one compilation share."""
+
+    def __init__(self, network: Network, dt: float, reference_power: float, probes: Sequence[Probe]) -> None:
+        self.network, self.dt, self.reference_power, self.probes = network, dt, reference_power, probes
+        self.signals: list[Signal] = []
+        self.arriving: dict[PortReference, int] = {}
+        self.departing: dict[PortReference, int] = {}
+        self.arrivals: list[tuple[LineEnd, int]] = []
+        self.departures: list[tuple[LineEnd, int]] = []
+        self.lines: list[LineRows] = []
+        self.rows: dict[int, int] = {}  # delay in steps -> rows used so far
+        self.noise_sources = 0
+
+    def plan(self) -> Plan:
+        """Run every stage."""
+        for connection in self.network.connections.values():
+            if connection.line is None:
+                self._join(connection)
+            else:
+                self._lay_line(connection)
+        self._refuse_open_ports()
+        delays = sorted(self.rows)
+        lines = tuple(replace(line, delay_class=delays.index(line.steps)) for line in self.lines)
+        probes = tuple(self._planned_probe(probe) for probe in self.probes)
+        passes = self._passes()
+        passes = _absorb_early(passes, {probe.signal for probe in probes}, self.network)
+        passes = _in_order(passes, {signal for _, signal in self.arrivals}, self.network)
+        self._mark_steady(passes)
+        return Plan(
+            dt=self.dt,
+            reference_power=self.reference_power,
+            node_names=tuple(self.network.nodes),
+            nodes=tuple(self.network.nodes.values()),
+            classes=tuple(DelayClass(steps, self.rows[steps]) for steps in delays),
+            lines=lines,
+            signals=tuple(self.signals),
+            arrivals=tuple(self.arrivals),
+            passes=tuple(passes),
+            departures=tuple(self.departures),
+            probes=probes,
+            parameters=self.network.parameters(),
+        )
+
+    def _signal(self, label: str, channels: int) -> int:
+        self.signals.append(Signal(label, channels))
+        return len(self.signals) - 1
+
+    def _noise_source(self) -> int:
+        self.noise_sources += 1
+        return self.noise_sources - 1
+
+    def _join(self, connection: Connection) -> None:
+        channels = self.network.channels(connection.first)
+        for here, there in ((connection.first, connection.second), (connection.second, connection.first)):
+            signal = self._signal(f"{here} -> {there}", channels)
+            self.departing[here] = signal
+            self.arriving[there] = signal
+
+    def _lay_line(self, connection: Connection) -> None:
+        line, channels = connection.line, self.network.channels(connection.first)
+        assert line is not None
+        # A delay written as a product of decimals may miss a whole number of steps by rounding alone.
+        steps = int(np.floor(line.delay / self.dt + 0.5))
+        if line.delay < self.dt * (1.0 - 1e-9):
+            raise CompileError(
+                f"Line {connection.name!r} must last at least one step, but delay={line.delay:.6g} s < dt={self.dt:.6g} s; "
+                "lower dt or lengthen the line"
+            )
+        error = steps * self.dt / line.delay - 1.0
+        if abs(error) > ROUNDING_WARNING:
+            warnings.warn(
+                f"Line {connection.name!r} lasts {line.delay / self.dt:.4f} steps and is rounded to {steps} "
+                f"({error:+.2%}); choose dt so that its delay is a whole number of steps",
+                stacklevel=4,
+            )
+        sigmas = [pass_noise_sigma(g, line.temperature, self.dt, self.reference_power) for g in line.gains]
+        row = self.rows.get(steps, 0)
+        self.rows[steps] = row + channels
+        sources = (self._noise_source(), self._noise_source())
+        self.lines.append(
+            LineRows(connection.name, -1, row, channels, steps, line.gains, (sigmas[0], sigmas[1]), sources, error)
+        )
+        for side, port in enumerate((connection.first, connection.second)):
+            end = LineEnd(len(self.lines) - 1, side)
+            self.arriving[port] = self._signal(f"{port} arriving", channels)
+            self.departing[port] = self._signal(f"{port} departing", channels)
+            self.arrivals.append((end, self.arriving[port]))
+            self.departures.append((end, self.departing[port]))
+
+    def _refuse_open_ports(self) -> None:
+        for name, node in self.network.nodes.items():
+            for port in node.ports:
+                if PortReference(name, port.name) not in self.arriving:
+                    raise CompileError(
+                        f"Port {name}.{port.name} is not connected; connect it to a line, or to a Termination"
+                    )
+
+    def _planned_probe(self, probe: Probe) -> PlannedProbe:
+        side = self.arriving if probe.quantity == "arriving" else self.departing
+        return PlannedProbe(probe.label, side[self.network.reference(probe.at)], probe.reduce)
+
+    def _passes(self) -> list[Pass]:
+        passes: list[Pass] = []
+        for index, (name, node) in enumerate(self.network.nodes.items()):
+            a = [self.arriving[PortReference(name, port.name)] for port in node.ports]
+            b = [self.departing[PortReference(name, port.name)] for port in node.ports]
+            if node.law in ("source", "termination", "load"):
+                sigma = float(np.sqrt(thermal_variance(getattr(node, "temperature", 0.0), self.dt, self.reference_power)))
+                inputs = (a[0],) if node.law == "load" else ()
+                passes.append(Pass(node.law, index, inputs, b[0], sigma, self._noise_source()))
+                passes.append(Pass("absorb", index, (a[0],)))
+            elif node.law == "weights":
+                passes.append(Pass("weights_forward", index, (a[0],), b[1]))
+                passes.append(Pass("weights_backward", index, (a[1],), b[0]))
+                passes.append(Pass("weights_port", index, (a[0], a[1])))
+            elif node.law == "activation":
+                passes.append(Pass("activation_forward", index, (a[0],), b[1]))
+                passes.append(Pass("activation_backward", index, (a[0], b[1], a[1]), b[0]))
+            else:
+                raise CompileError(f"Node {name!r}: no schedule is known for the law {node.law!r}")
+        return passes
+
+    def _mark_steady(self, passes: list[Pass]) -> None:
+        for step in passes:
+            held = step.kind == "source" and step.sigma == 0.0
+            passed_on = step.kind in ("weights_forward", "activation_forward") and self.signals[step.inputs[0]].steady
+            if held or passed_on:
+                self.signals[step.output] = replace(self.signals[step.output], steady=True)
+
+
+def _absorb_early(passes: list[Pass], probed: set[int], network: Network) -> list[Pass]:
+    """Absorb a returning wave where it enters a zero-delay cluster that only leads it into a matched source.
+
+    Inside such a cluster the split between mesh and source cannot be seen from outside, and computing it would cost a
+    matrix product per step. A mesh with sensing taps keeps its pass, for its ports absorb part of the wave.
+    """
+    nodes = list(network.nodes.values())
+    producers = {step.output: position for position, step in enumerate(passes) if step.output >= 0}
+    consumers: dict[int, int] = {}
+    for step in passes:
+        for signal in step.inputs:
+            consumers[signal] = consumers.get(signal, 0) + 1
+    passes = list(passes)
+    dropped: set[int] = set()
+    for position, step in enumerate(passes):
+        while step.kind == "absorb" and step.inputs[0] in producers:
+            producer = producers[step.inputs[0]]
+            source = passes[producer]
+            tapped = getattr(nodes[source.node], "tap", 0.0) > 0.0
+            if source.kind not in ("weights_backward", "activation_backward") or tapped or consumers[source.output] > 1:
+                break
+            if source.output in probed:
+                passes[producer] = replace(source, booked=False)
+            else:
+                dropped.add(producer)
+            step = replace(step, inputs=(source.inputs[-1],))
+            passes[position] = step
+    return [step for position, step in enumerate(passes) if position not in dropped]
+
+
+def _in_order(passes: list[Pass], ready: set[int], network: Network) -> list[Pass]:
+    """Order passes so that every input is computed before it is used; refuse loops without delay."""
+    names = list(network.nodes)
+    ready, ordered, waiting = set(ready), [], list(passes)
+    while waiting:
+        runnable = [step for step in waiting if ready.issuperset(step.inputs)]
+        if not runnable:
+            loop = ", ".join(dict.fromkeys(names[step.node] for step in waiting))
+            raise CompileError(f"Nodes {loop} form a loop without delay; put a line somewhere between them")
+        ordered += runnable
+        ready.update(step.output for step in runnable)
+        waiting = [step for step in waiting if step not in runnable]
+    return ordered

@@ -1,0 +1,167 @@
+"""The description of a network: nodes, the lines between them, and what to probe; SI numbers, no time step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from substrate.errors import NetworkError
+from substrate.nodes.base import Node, require_temperature
+
+
+@dataclass(frozen=True)
+class Line:
+    """A bundle of equal transmission lines: waves run both ways, delayed, attenuated and, when warm, noisy.
+
+    ``delay`` (s, one way), ``impedance`` (ohm), ``loss_db`` (dB of power per pass from the first end to the second),
+    ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to).
+    Raises NetworkError. Source: ``docs/theory.md``, sections "Loss" and "Noise".
+
+    >>> Line(delay=10e-12, loss_db=0.2, temperature=300.0).gains[0] < 1.0
+    True
+    """
+
+    delay: float
+    impedance: float = 50.0
+    loss_db: float = 0.0
+    loss_db_back: float | None = None
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("delay", self.delay), ("impedance", self.impedance)):
+            if not (np.isfinite(value) and value > 0.0):
+                raise NetworkError(f"A line needs a {name} above zero, but {name}={value!r}")
+        for name, loss in (("loss_db", self.loss_db), ("loss_db_back", self.loss_db_back)):
+            if loss is not None and not (np.isfinite(loss) and loss >= 0.0):
+                raise NetworkError(f"A line is passive: {name} must be at least 0 dB, but {name}={loss!r}")
+        require_temperature("A line", self.temperature)
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """Amplitude factor of one pass, forward and back."""
+        back = self.loss_db if self.loss_db_back is None else self.loss_db_back
+        return 10.0 ** (-self.loss_db / 20.0), 10.0 ** (-back / 20.0)
+
+
+@dataclass(frozen=True)
+class PortReference:
+    """One port of one node of a network, by name."""
+
+    node: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.port}"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Two ports joined by a line, or directly (no delay) when ``line`` is None."""
+
+    name: str
+    first: PortReference
+    second: PortReference
+    line: Line | None
+
+
+QUANTITIES = ("arriving", "departing")
+REDUCTIONS = ("none", "mean", "mean_square")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A wave to record at every step: what arrives at, or departs from, a node's port.
+
+    ``at`` is ``"node.port"``; ``quantity`` is ``arriving`` or ``departing`` (seen from the node); ``reduce`` is
+    ``none`` (all channels and samples), ``mean`` or ``mean_square`` over both. Raises NetworkError.
+
+    >>> Probe("load.in", "arriving", reduce="mean_square").label
+    'load.in.arriving.mean_square'
+    """
+
+    at: str
+    quantity: str = "arriving"
+    reduce: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.quantity not in QUANTITIES:
+            raise NetworkError(f"Probe at {self.at!r}: quantity must be one of {QUANTITIES}, not {self.quantity!r}")
+        if self.reduce not in REDUCTIONS:
+            raise NetworkError(f"Probe at {self.at!r}: reduce must be one of {REDUCTIONS}, not {self.reduce!r}")
+
+    @property
+    def label(self) -> str:
+        """The name the record is kept under."""
+        return f"{self.at}.{self.quantity}" + ("" if self.reduce == "none" else f".{self.reduce}")
+
+
+class Network:
+    """Nodes joined by lines. Build it with :meth:`add` and :meth:`connect`; then compile it.
+
+    >>> from substrate.nodes import Termination
+    >>> net = Network()
+    >>> left, right = net.add(Termination(), "left"), net.add(Termination(), "right")
+    >>> net.connect(left, right, Line(delay=1e-9), "w1")
+    >>> print(net)
+    Network of 2 nodes, 1 line
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.connections: dict[str, Connection] = {}
+
+    def add(self, node: Node, name: str) -> str:
+        """Add ``node`` under ``name`` and return the name; raises NetworkError when the name is taken."""
+        if not name or not all(part.isidentifier() for part in name.split("-")):
+            raise NetworkError(f"A node's name is letters, digits and _ (no dot), but it is {name!r}")
+        if name in self.nodes:
+            raise NetworkError(f"There are two nodes called {name!r}; give one another name")
+        self.nodes[name] = node
+        return name
+
+    def connect(self, first: str, second: str, line: Line | None = None, name: str | None = None) -> None:
+        """Join two ports by ``line``, or directly when it is None.
+
+        Each port is ``"node.port"``; ``"node"`` alone means its last port for ``first`` and its first port for
+        ``second``, so that a chain reads left to right. Raises NetworkError for unknown or taken ports.
+        """
+        a, b = self._resolve(first, -1), self._resolve(second, 0)
+        name = name or f"{a.node}-{b.node}"
+        if name in self.connections:
+            raise NetworkError(f"There are two lines called {name!r}; give one another name")
+        taken = {ref for c in self.connections.values() for ref in (c.first, c.second)}
+        for reference in (a, b):
+            if reference in taken:
+                raise NetworkError(f"Line {name!r}: port {reference} is already connected")
+        if a == b:
+            raise NetworkError(f"Line {name!r} joins port {a} to itself")
+        n_a, n_b = self.channels(a), self.channels(b)
+        if n_a != n_b:
+            raise NetworkError(f"Line {name!r} joins {a} ({n_a} channels) to {b} ({n_b} channels); they must agree")
+        self.connections[name] = Connection(name, a, b, line)
+
+    def _resolve(self, text: str, default: int) -> PortReference:
+        node, _, port = text.partition(".")
+        if node not in self.nodes:
+            raise NetworkError(f"There is no node {node!r}; the nodes are {', '.join(self.nodes) or '(none)'}")
+        chosen = self.nodes[node].port(port) if port else self.nodes[node].ports[default]
+        return PortReference(node, chosen.name)
+
+    def channels(self, reference: PortReference) -> int:
+        """How many channels a port carries."""
+        return self.nodes[reference.node].port(reference.port).channels
+
+    def reference(self, text: str) -> PortReference:
+        """The port written ``"node.port"`` (or ``"node"`` when it has only one); raises NetworkError."""
+        node, _, port = text.partition(".")
+        if not port and node in self.nodes and len(self.nodes[node].ports) > 1:
+            names = ", ".join(f"{node}.{p.name}" for p in self.nodes[node].ports)
+            raise NetworkError(f"{node!r} has several ports; say which: {names}")
+        return self._resolve(text, 0)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Initial values of every tunable number, by ``"node.parameter"``."""
+        return {f"{name}.{key}": value for name, node in self.nodes.items() for key, value in node.parameters().items()}
+
+    def __str__(self) -> str:
+        lines = sum(connection.line is not None for connection in self.connections.values())
+        return f"Network of {len(self.nodes)} nodes, {lines} line{'' if lines == 1 else 's'}"

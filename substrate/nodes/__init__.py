@@ -1,0 +1,10 @@
+"""The nodes a network can hold, one family per file."""
+
+from substrate.nodes.activation import Activation
+from substrate.nodes.base import Node, Port
+from substrate.nodes.load import Load
+from substrate.nodes.source import DataSource
+from substrate.nodes.termination import Termination
+from substrate.nodes.weights import Weights
+
+__all__ = ["Activation", "DataSource", "Load", "Node", "Port", "Termination", "Weights"]

@@ -1,0 +1,163 @@
+"""What is compiled (Plan: steps, rows, a schedule of passes) and what changes while it runs (State)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from substrate.nodes.base import Node
+
+Array = Any  # a NumPy or CuPy array; shapes and units stand beside each field
+
+# What a run reports: + adds to the energy stored in the lines, - takes from it.
+LEDGER = ("injected", "gain", "noise", "radiated", "dissipated_lines", "dissipated_nodes", "absorbed_ports")
+LEDGER_SIGNS = np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
+
+# What the backends count, the last axis of `State.ledger`. A node's net loss is kept per direction and split into gain
+# and dissipation only when the books are read, so that neither depends on the length of a block.
+INJECTED, NOISE, RADIATED, LINES, PORTS, NET_FORWARD, NET_BACKWARD = range(7)
+FLOW_SIGNS = np.array([1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0])
+
+
+def ledger_columns(flows: np.ndarray) -> np.ndarray:
+    """The columns of :data:`LEDGER` from counted flows ``[entities, 7]``.
+
+    >>> flows = np.zeros((2, 7)); flows[0, NET_FORWARD], flows[1, NET_FORWARD] = -2.0, 5.0
+    >>> dict(zip(LEDGER, ledger_columns(flows).tolist()))["gain"]
+    2.0
+    """
+    total, net = flows.sum(axis=0), flows[:, NET_FORWARD:]
+    gain, loss = -np.minimum(net, 0.0).sum(), np.maximum(net, 0.0).sum()
+    return np.array([total[INJECTED], gain, total[NOISE], total[RADIATED], total[LINES], loss, total[PORTS]])
+
+
+@dataclass(frozen=True)
+class DelayClass:
+    """All lines of the same delay: they share one array of cells ``[2, rows, steps, batch]``."""
+
+    steps: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class LineRows:
+    """One compiled line: which cells it owns and what a pass does to a wave."""
+
+    name: str
+    delay_class: int  # index into Plan.classes
+    row: int  # first of its rows there
+    channels: int
+    steps: int  # delay in steps
+    gains: tuple[float, float]  # amplitude factor of a pass that starts at side 0, at side 1
+    sigmas: tuple[float, float]  # rms of the thermal noise added to such a pass, in amplitude
+    noise_sources: tuple[int, int]  # ids of the two noise generators
+    delay_error: float  # (steps * dt - delay) / delay
+
+
+@dataclass(frozen=True)
+class LineEnd:
+    """A place where a node reads an arriving wave and writes a departing one."""
+
+    line: int  # index into Plan.lines
+    side: int  # 0: the line's first end, 1: its second
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A wave inside a block: ``[channels, steps, batch]``, or ``[channels, 1, batch]`` when it cannot change in a block."""
+
+    label: str
+    channels: int
+    steady: bool = False
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One directed step of a node's law: signals in, one signal out (or none)."""
+
+    kind: str  # see the table in docs/architecture.md, "Passes"
+    node: int  # index into Plan.nodes
+    inputs: tuple[int, ...]  # indices into Plan.signals
+    output: int = -1
+    sigma: float = 0.0  # rms of thermal noise added to the output
+    noise_source: int = -1
+    booked: bool = True  # whether the ledger counts this pass
+
+
+@dataclass(frozen=True)
+class PlannedProbe:
+    """A probe after compiling: which signal, and how it is reduced."""
+
+    label: str
+    signal: int
+    reduce: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network compiled for one time step; made by :func:`substrate.compile.compile_network`."""
+
+    dt: float  # s
+    reference_power: float  # W per unit amplitude squared
+    node_names: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    classes: tuple[DelayClass, ...]
+    lines: tuple[LineRows, ...]
+    signals: tuple[Signal, ...]
+    arrivals: tuple[tuple[LineEnd, int], ...]  # (end, signal)
+    passes: tuple[Pass, ...]  # in an order in which every input is ready
+    departures: tuple[tuple[LineEnd, int], ...]  # (end, signal)
+    probes: tuple[PlannedProbe, ...]
+    parameters: dict[str, np.ndarray] = field(repr=False)  # initial values by "node.parameter"
+
+    @property
+    def block(self) -> int:
+        """The most steps that can be computed at once: the shortest delay, in steps."""
+        return min((line.steps for line in self.lines), default=1)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Names of the rows of the ledger: nodes, then lines."""
+        return self.node_names + tuple(line.name for line in self.lines)
+
+    def report(self) -> str:
+        """A table of lines: delay in steps, its rounding error, loss and noise per pass."""
+        rows = [f"dt = {self.dt:.6g} s, block = {self.block} steps, {len(self.nodes)} nodes, {len(self.lines)} lines"]
+        for line in self.lines:
+            rows.append(
+                f"{line.name}: {line.channels} channels, {line.steps} steps (delay error {line.delay_error:+.3%}), "
+                f"gain {line.gains[0]:.6f}/{line.gains[1]:.6f}, noise rms {line.sigmas[0]:.3g}/{line.sigmas[1]:.3g}"
+            )
+        return "\n".join(rows)
+
+
+@dataclass
+class State:
+    """Everything that changes while a plan is stepped, and nothing else; arrays live where the backend does."""
+
+    step: int  # steps done so far
+    cells: list[Array]  # one [2, rows, steps, batch] per delay class
+    parameters: dict[str, Array]  # by "node.parameter"; what the waves see
+    drive: dict[str, Array]  # same keys and shapes: -(scale) * sum over steps and batch of the port's gradient
+    inputs: dict[str, Array]  # by node name: [channels, batch], held values of sources and targets of loads
+    ledger: np.ndarray  # float64[entities, 7], flows of amplitude^2 since the last reading
+    drive_scale: float = 0.0  # what each sample's gradient is multiplied by; 0: ports do not listen
+    drive_fresh: bool = True  # whether the next block overwrites the drive rather than adding to it
+    version: int = 0  # raised whenever inputs or parameters change, so that steady signals are recomputed
+
+
+def wave_segments(line: LineRows, side: int, step: int, steps: int) -> list[tuple[int, slice, slice]]:
+    """Where the waves of ``steps`` steps from ``step`` on lie at one end of a line.
+
+    Returns ``(plane, cells, block)`` slices, two of them when the block crosses the end of a lap.
+
+    >>> line = LineRows("w", 0, 0, 1, 4, (1.0, 1.0), (0.0, 0.0), (0, 1), 0.0)
+    >>> wave_segments(line, 1, 6, 3)
+    [(0, slice(2, 4, None), slice(0, 2, None)), (1, slice(0, 1, None), slice(2, 3, None))]
+    """
+    lap, cell = divmod(step, line.steps)
+    first = min(steps, line.steps - cell)
+    segments = [(side ^ (lap & 1), slice(cell, cell + first), slice(0, first))]
+    if first < steps:
+        segments.append((side ^ (lap + 1 & 1), slice(0, steps - first), slice(first, steps)))
+    return segments

@@ -1,0 +1,181 @@
+"""Runs a plan on a backend: blocks of steps, the energy ledger, probes, and the complete state in and out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from substrate.backends import make_stepper
+from substrate.errors import DivergenceError, NetworkError
+from substrate.plan import FLOW_SIGNS, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
+
+
+@dataclass
+class Ledger:
+    """The energy books of a stretch of a run, in joules, and how well they closed.
+
+    ``columns`` (by name, see :data:`substrate.plan.LEDGER`) and ``stored`` change are sums since the ledger was last
+    taken; ``residual`` is the largest mismatch of any block, relative to the energy that moved in it.
+    """
+
+    columns: np.ndarray = field(default_factory=lambda: np.zeros(len(LEDGER)))
+    stored: float = 0.0  # J, in the lines now
+    residual: float = 0.0
+
+    def __getitem__(self, name: str) -> float:
+        return float(self.columns[LEDGER.index(name)])
+
+    def balance(self) -> float:
+        """Energy the columns say was added to the lines, J."""
+        return float(self.columns @ LEDGER_SIGNS)
+
+
+class Simulation:
+    """A plan, its state, a backend and a seed.
+
+    ``batch`` samples run side by side; ``dtype`` is ``"float64"`` or ``"float32"``; equal seeds give equal noise on
+    every backend, whatever the block length, the batch split (``batch_offset``) or the probes.
+    Raises BackendError and NetworkError.
+
+    >>> from substrate import DataSource, Line, Load, Network, compile_network
+    >>> net = Network()
+    >>> net.connect(net.add(DataSource(1), "x"), net.add(Load(1, "mse"), "load"), Line(delay=2e-12))
+    >>> simulation = Simulation(compile_network(net, dt=1e-12))
+    >>> simulation.hold({"x": np.array([[3.0]]), "load": np.array([[1.0]])})
+    >>> simulation.run(5)
+    >>> simulation.take_ledger().residual < 1e-12
+    True
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        batch: int = 1,
+        backend: str = "cpu",
+        dtype: str = "float64",
+        seed: int = 0,
+        batch_offset: int = 0,
+        block: int | None = None,
+    ) -> None:
+        if dtype not in ("float32", "float64"):
+            raise NetworkError(f"dtype must be float32 or float64, but it is {dtype!r}")
+        if batch < 1:
+            raise NetworkError(f"A batch needs at least one sample, but batch={batch}")
+        self.plan = plan
+        self.backend_name = backend
+        self.stepper = make_stepper(backend, plan, batch=batch, dtype=dtype, seed=seed, batch_offset=batch_offset)
+        self.batch = batch
+        self.block = plan.block if block is None else min(block, plan.block)
+        self._joule = plan.reference_power * plan.dt
+        self._flows = np.zeros_like(self.state.ledger)  # amplitude^2, since the books were last taken
+        self._residual = 0.0
+        self._stored = 0.0  # amplitude^2, after the last block
+
+    @property
+    def state(self) -> Any:
+        """The state being stepped (:class:`substrate.plan.State`)."""
+        return self.stepper.state
+
+    @property
+    def time(self) -> float:
+        """Simulated seconds so far."""
+        return float(self.state.step * self.plan.dt)
+
+    def hold(self, values: Mapping[str, Any]) -> None:
+        """Hold new values ``[batch, channels]`` at sources, or targets at loads, from now on; raises NetworkError."""
+        for name, value in values.items():
+            if name not in self.state.inputs:
+                known = ", ".join(self.state.inputs)
+                raise NetworkError(f"{name!r} is not a source or load; these are: {known}")
+            held = self.state.inputs[name]
+            if np.shape(value) != held.shape[::-1]:
+                raise NetworkError(
+                    f"{name!r} holds [batch, channels] = {held.shape[::-1]}, but the values given have shape {np.shape(value)}"
+                )
+            held[...] = self.stepper.xp.asarray(value).T
+        self.state.version += 1
+
+    def run(self, steps: int) -> None:
+        """Advance by ``steps`` steps with the parameters as they are; raises DivergenceError when the waves blow up."""
+        done = 0
+        while done < steps:
+            count = min(self.block, steps - done)
+            self.stepper.step(count)
+            self._close_block()
+            done += count
+
+    def listen(self, steps: int) -> None:
+        """Run ``steps`` steps while the ports listen, leaving in ``state.drive`` the mean drive, minus the gradient.
+
+        The mean is over the steps and the batch: after settling it is ``-dJ/dparameter`` of the batch-mean loss J.
+        """
+        state = self.state
+        state.drive_scale, state.drive_fresh = -1.0 / (self.batch * steps), True
+        self.run(steps)
+        state.drive_scale = 0.0
+
+    def _close_block(self) -> None:
+        state, stored = self.state, self.stepper.stored_energy()
+        flows = state.ledger.sum(axis=0)
+        self._flows += state.ledger
+        state.ledger[...] = 0.0
+        moved = float(np.abs(flows).sum()) + stored + self._stored
+        if not np.isfinite(moved):
+            raise DivergenceError(
+                f"The waves grew beyond all bounds at t = {self.time:.6g} s; lower the rate of the devices, or the gain of the network"
+            )
+        residual = abs(stored - self._stored - float(flows @ FLOW_SIGNS)) / moved if moved > 0.0 else 0.0
+        self._stored = stored
+        self._residual = max(self._residual, residual)
+
+    def take_ledger(self) -> Ledger:
+        """The energy books in joules since they were last taken."""
+        ledger = Ledger(ledger_columns(self._flows) * self._joule, self._stored * self._joule, self._residual)
+        self._flows[...] = 0.0
+        self._residual = 0.0
+        return ledger
+
+    def take_probes(self) -> dict[str, np.ndarray]:
+        """What each probe recorded since it was last taken: ``[steps]``, or ``[steps, channels, batch]`` unreduced."""
+        taken = {}
+        for probe, blocks in zip(self.plan.probes, self.stepper.probed, strict=True):
+            taken[probe.label] = np.concatenate([self.stepper.to_host(b) for b in blocks]) if blocks else np.zeros(0)
+            blocks.clear()
+        return taken
+
+    def field(self, line: str) -> tuple[np.ndarray, np.ndarray]:
+        """The waves inside a line now: forward and returning, each ``[channels, steps, batch]`` from first end to second."""
+        rows = next((r for r in self.plan.lines if r.name == line), None)
+        if rows is None:
+            raise NetworkError(f"There is no line {line!r}; the lines are {', '.join(r.name for r in self.plan.lines)}")
+        cells = self.stepper.to_host(self.state.cells[rows.delay_class][:, rows.row : rows.row + rows.channels])
+        # The wave sent k steps ago has moved k - 1 cells on; one read next stands at the far end.
+        sent = self.state.step - 1 - np.arange(rows.steps)
+        lap, cell = np.divmod(sent, rows.steps)
+        forward = cells[lap & 1, :, cell].transpose(1, 0, 2)
+        backward = cells[1 ^ (lap & 1), :, cell].transpose(1, 0, 2)[:, ::-1]
+        return forward, backward
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Everything needed to continue bit for bit, as named host arrays."""
+        state, host = self.state, self.stepper.to_host
+        arrays = {f"cells/{i}": host(cells) for i, cells in enumerate(state.cells)}
+        arrays |= {f"parameters/{name}": host(value) for name, value in state.parameters.items()}
+        arrays |= {f"inputs/{name}": host(value) for name, value in state.inputs.items()}
+        arrays |= {"step": np.array(state.step, dtype=np.int64), "flows": self._flows.copy()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from a checkpoint of the same plan and batch."""
+        state, xp = self.state, self.stepper.xp
+        for index, cells in enumerate(state.cells):
+            cells[...] = xp.asarray(arrays[f"cells/{index}"])
+        for group, target in (("parameters", state.parameters), ("inputs", state.inputs)):
+            for name, value in target.items():
+                value[...] = xp.asarray(arrays[f"{group}/{name}"])
+        state.step = int(arrays["step"])
+        self._flows[...] = arrays["flows"]
+        state.version += 1
+        self._stored = self.stepper.stored_energy()
