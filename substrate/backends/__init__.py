@@ -25,6 +25,9 @@ class Stepper(Protocol):
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
 
+    def settle_ports(self, new: Any, values: Any, drive: Any, absorbed: Any) -> None:
+        """Take over the devices' ``new`` values: ``absorbed += drive * (new - values); values = new`` (flat arrays)."""
+
     def to_host(self, array: Any) -> np.ndarray:
         """A NumPy copy of an array of the state."""
 

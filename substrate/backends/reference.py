@@ -63,6 +63,12 @@ class Stepper:
         """Sum of amplitude^2 over every cell of every line."""
         return math.fsum(float(value) ** 2 for cells in self.state.cells for value in cells.ravel())
 
+    def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
+        """Take over new device values and book what the cells absorbed."""
+        for i in range(len(values)):
+            absorbed[i] += drive[i] * (new[i] - values[i])
+            values[i] = new[i]
+
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of an array of the state."""
         return np.array(array)
