@@ -1,0 +1,270 @@
+"""The engine of devices that move in small steps: pulses or their continuous limit, spread, noise and bounds.
+
+A law (one subclass per file) gives the responses q+(theta), q-(theta) >= 0 and the exact motion under them; this engine
+turns drive and time into pulses, adds cycle-to-cycle and write noise, and keeps every cell inside its bounds.
+Definitions follow Gokmen & Vlasov 2016 (10.3389/fnins.2016.00333) and Rasch et al. 2021 (arXiv 2104.02184).
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from devices.blocks import cell_blocks
+from devices.device import (
+    Array,
+    Device,
+    State,
+    StateVariable,
+    array_parameters,
+    as_cells,
+    need_normals,
+    parameter,
+    quantity,
+)
+from devices.errors import DeviceError
+from devices.pulses import ROUNDINGS, pulse_counts
+from devices.variability import as_spread, keep_sign, uniform
+
+SINGLE_PULSES = 32  # pulses made one at a time before the rest of a long train is made by the continuous law
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDevice(Device):
+    """A cell moved by pulses of size dw_min q(theta); see the subclasses for q.
+
+    Drive times time gives pulses: n = |u| rate dt / dw_min, so near theta = 0 (q = 1) dtheta/dt = rate u. With a
+    spread of dw_min, n follows from the mean and the size of a pulse from the cell. theta, dw_min, b_min < b_max are
+    dimensionless, `rate` in 1/s, value = weight_scale (theta - reference).
+
+    - `mode` "continuous" is the limit of many small pulses, exact for a constant drive at any dt; "pulsed" makes whole
+      pulses, counted as `rounding` says ("stochastic", "poisson" or "deterministic", see devices/pulses.py). Laws
+      without
+      a closed form for n pulses make the first 32 singly and the rest continuously (error of order dw_min of the rest).
+    - `cycle_to_cycle` s: every pulse is multiplied by 1 + s xi, or gets dw_min s xi if `additive_noise`. A train of n
+      pulses uses one normal: an error dw s q made at one pulse arrives multiplied by q(end)/q(then), hence the variance
+      n (dw s q(end))^2, right to first order in dw_min; the additive form takes q as exponential along the path.
+    - `write_noise` (in theta) sits on the apparent value (state "apparent") and is drawn anew whenever a cell is
+      written:
+      at each advance that makes a pulse or, in continuous mode, has a drive.
+    - `*_spread` is a `Spread` or a number (normal, relative); bounds and steps keep their sign. `up_down` ud weakens
+      one
+      side: up by 1 + min(0, ud), down by 1 - max(0, ud). A share `dead_fraction` of cells never moves; it sits at
+      `dead_value` (theta), or at its initial value if that is None.
+    """
+
+    rate: Any = quantity("1/s", 1.0)
+    dw_min: Any = quantity("1", required=True)
+    b_min: Any = quantity("1", -1.0)
+    b_max: Any = quantity("1", 1.0)
+    up_down: Any = quantity("1", 0.0)
+    reference: Any = quantity("1", 0.0)
+    weight_scale: float = quantity("1", 1.0)
+    mode: str = "continuous"
+    rounding: str = "stochastic"
+    cycle_to_cycle: float = quantity("1", 0.0)
+    additive_noise: bool = False
+    write_noise: float = quantity("1", 0.0)
+    dead_fraction: float = quantity("1", 0.0)
+    dead_value: float | None = quantity("1", None)
+    dw_min_spread: Any = 0.0
+    b_min_spread: Any = 0.0
+    b_max_spread: Any = 0.0
+    up_down_spread: Any = 0.0
+    reference_spread: Any = 0.0
+
+    def __post_init__(self) -> None:
+        who = type(self).__name__
+        if self.mode not in ("continuous", "pulsed"):
+            raise DeviceError(f"{who}.mode must be continuous or pulsed, but is {self.mode!r}")
+        if self.rounding not in ROUNDINGS:
+            raise DeviceError(f"{who}.rounding must be one of {', '.join(ROUNDINGS)}, but is {self.rounding!r}")
+        if not np.all(np.asarray(self.rate) >= 0):
+            raise DeviceError(f"{who}.rate must be >= 0 per second, but is {self.rate}")
+        if not np.all(np.asarray(self.dw_min) > 0):
+            raise DeviceError(f"{who}.dw_min must be > 0, but is {self.dw_min}")
+        if not np.all(np.asarray(self.b_min) < np.asarray(self.b_max)):
+            raise DeviceError(f"{who} needs b_min < b_max, but they are {self.b_min} and {self.b_max}")
+        if not 0 <= self.dead_fraction <= 1:
+            raise DeviceError(f"{who}.dead_fraction must lie in [0, 1], but is {self.dead_fraction}")
+        if not self.weight_scale > 0:
+            raise DeviceError(f"{who}.weight_scale must be > 0, but is {self.weight_scale}")
+
+    # --- the law: what a subclass gives -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def up(self, xp: Any, theta: Array, cells: State) -> Array:
+        """Response q+ >= 0 to an up pulse at `theta` [cells]; `cells` holds per-cell parameters."""
+
+    @abstractmethod
+    def down(self, xp: Any, theta: Array, cells: State) -> Array:
+        """Response q- >= 0 to a down pulse at `theta` [cells]."""
+
+    @abstractmethod
+    def climb(self, xp: Any, theta: Array, dose: Array, cells: State) -> Array:
+        """Where dtheta/ds = q+ arrives after s = `dose` >= 0 [cells]; a zero dose changes no bit."""
+
+    @abstractmethod
+    def descend(self, xp: Any, theta: Array, dose: Array, cells: State) -> Array:
+        """Where dtheta/ds = -q- arrives after s = `dose` >= 0 [cells]; a zero dose changes no bit."""
+
+    def pulse_train(self, xp: Any, theta: Array, ups: Array, downs: Array, cells: State) -> Array:
+        """Where `ups` or `downs` [cells] whole pulses lead (one of them is 0 in every cell)."""
+        size_up, size_down = self.pulse_sizes(xp, cells)
+        theta = theta.copy()
+        for _ in range(SINGLE_PULSES):
+            if not (xp.any(ups > 0) or xp.any(downs > 0)):
+                return theta
+            one_up, one_down = xp.minimum(ups, 1), xp.minimum(downs, 1)
+            theta += one_up * size_up * self.up(xp, theta, cells) - one_down * size_down * self.down(xp, theta, cells)
+            theta = self.confine(xp, theta, cells)
+            ups, downs = ups - one_up, downs - one_down
+        return self.descend(xp, self.climb(xp, theta, ups * size_up, cells), downs * size_down, cells)
+
+    def glide(self, xp: Any, theta: Array, count: Array, cells: State) -> Array:
+        """Where the continuous law leads under `count` [cells] signed pulses, not rounded."""
+        size_up, size_down = self.pulse_sizes(xp, cells)
+        theta = self.climb(xp, theta, xp.maximum(count, 0) * size_up, cells)
+        return self.descend(xp, theta, xp.maximum(-count, 0) * size_down, cells)
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    @property
+    def states(self) -> tuple[StateVariable, ...]:
+        lo, hi = float(np.min(self.b_min)), float(np.max(self.b_max))
+        extra = []
+        if self.write_noise > 0:
+            extra.append(StateVariable("apparent", "1"))
+        if self.counts_carry:
+            extra.append(StateVariable("pending", "1", -1.0, 1.0))
+        return (StateVariable("theta", "1", lo, hi), *extra)
+
+    @property
+    def counts_carry(self) -> bool:
+        """Whether fractions of a pulse are kept for the next advance."""
+        return self.mode == "pulsed" and self.rounding == "deterministic"
+
+    @property
+    def spread_names(self) -> tuple[str, ...]:
+        """Parameters that differ from cell to cell, in the order in which they take normals."""
+        found = [f.name for f in fields(self) if f.name.endswith("_spread") and as_spread(getattr(self, f.name))]
+        return tuple(name.removesuffix("_spread") for name in found)
+
+    @property
+    def normals(self) -> int:
+        counts_drawn = self.mode == "pulsed" and self.rounding != "deterministic"
+        return int(counts_drawn) + int(self.cycle_to_cycle > 0) + int(self.write_noise > 0)
+
+    @property
+    def initial_normals(self) -> int:
+        return len(self.spread_names) + int(self.dead_fraction > 0) + int(self.write_noise > 0)
+
+    def clip_range(self) -> tuple[float, float]:
+        lo, hi = float(np.max(self.b_min)), float(np.min(self.b_max))
+        shift = float(np.mean(self.reference))
+        return (self.weight_scale * (lo - shift), self.weight_scale * (hi - shift))
+
+    def create(self, initial: Array, xi: Array | None = None) -> State:
+        start = as_cells(self, initial)
+        need_normals(self, xi, self.initial_normals, start.shape, "create")
+        draws = iter(xi if xi is not None else ())
+        cells = {"theta": start, **self.cell_parameters(start, draws)}
+        theta = start / start.dtype.type(self.weight_scale) + parameter(self, cells, "reference")
+        if self.dead_fraction > 0:
+            dead = uniform(np, next(draws)) < self.dead_fraction
+            cells["dw_min"] = np.where(dead, 0, parameter(self, cells, "dw_min")).astype(start.dtype)
+            if self.dead_value is not None:
+                theta = np.where(dead, start.dtype.type(self.dead_value), theta)
+        start[...] = self.confine(np, theta, cells)
+        if self.write_noise > 0:
+            cells["apparent"] = start + start.dtype.type(self.write_noise) * next(draws).astype(start.dtype)
+        if self.counts_carry:
+            cells["pending"] = np.zeros_like(start)
+        return cells
+
+    def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
+        need_normals(self, xi, self.normals, state["theta"].shape, "advance")
+        for cells, u, noise in cell_blocks(xp, state, drive, xi if self.normals else None):
+            self.advance_block(xp, cells, u, dt, noise)
+
+    def value(self, xp: Any, state: State) -> Array:
+        seen = state["apparent"] if self.write_noise > 0 else state["theta"]
+        if "reference" in state or np.any(np.asarray(self.reference) != 0):
+            seen = seen - parameter(self, state, "reference")
+        return seen if self.weight_scale == 1 else seen * seen.dtype.type(self.weight_scale)
+
+    # --- the engine ---------------------------------------------------------------------------------------------------
+
+    def cell_parameters(self, start: Array, draws: Any) -> State:
+        """Per-cell parameters: array fields as they are, spread fields drawn (the first normals of create)."""
+        names = tuple(f.name for f in fields(self) if "unit" in f.metadata)
+        cells = array_parameters(self, start, names)
+        for name in self.spread_names:
+            nominal = getattr(self, name)
+            if np.ndim(nominal) > 0:
+                raise DeviceError(f"{type(self).__name__}.{name} is an array and has a spread too; give one of the two")
+            values = as_spread(getattr(self, name + "_spread")).draw(next(draws), nominal)
+            signed = name not in ("up_down", "reference")
+            cells[name] = np.asarray(keep_sign(values, nominal) if signed else values, dtype=start.dtype)
+        return cells
+
+    def confine(self, xp: Any, theta: Array, cells: State) -> Array:
+        """`theta` clipped to the bounds of its cell."""
+        return xp.minimum(xp.maximum(theta, parameter(self, cells, "b_min")), parameter(self, cells, "b_max"))
+
+    def pulse_sizes(self, xp: Any, cells: State) -> tuple[Array, Array]:
+        """Size of an up and of a down pulse at q = 1."""
+        size = parameter(self, cells, "dw_min")
+        if "up_down" not in cells and np.ndim(self.up_down) == 0 and self.up_down == 0:
+            return size, size
+        tilt = parameter(self, cells, "up_down")
+        return size * (1 + xp.minimum(tilt, 0)), size * (1 - xp.maximum(tilt, 0))
+
+    def advance_block(self, xp: Any, cells: State, drive: Array, dt: float, xi: Array | None) -> None:
+        """One block of cells: pulses, motion, cycle-to-cycle noise, bounds, write noise."""
+        theta = cells["theta"]
+        draws = iter(xi if xi is not None else ())
+        per_drive = parameter(self, cells, "rate") * theta.dtype.type(dt / float(np.mean(self.dw_min)))
+        count = drive * per_drive
+        if self.mode == "pulsed":
+            count = pulse_counts(xp, count, self.rounding, draws, cells.get("pending")).astype(theta.dtype, copy=False)
+        if self.mode == "pulsed" or self.cycle_to_cycle > 0:
+            ups, downs = xp.maximum(count, 0), xp.maximum(-count, 0)
+        if self.mode == "pulsed":
+            moved = self.pulse_train(xp, theta, ups, downs, cells)
+        else:
+            moved = self.glide(xp, theta, count, cells)
+        if self.cycle_to_cycle > 0:
+            moved = moved + self.train_noise(xp, theta, moved, ups, downs, cells) * next(draws)
+        moved = self.confine(xp, moved, cells)
+        if self.write_noise > 0:
+            offset = cells["apparent"] - theta
+            fresh = theta.dtype.type(self.write_noise) * next(draws)
+            cells["apparent"][...] = moved + xp.where(count != 0, fresh, offset)
+        theta[...] = moved
+
+    def train_noise(self, xp: Any, before: Array, after: Array, ups: Array, downs: Array, cells: State) -> Array:
+        """Standard deviation [cells] that cycle-to-cycle noise adds to a train of pulses (see the class text)."""
+        size_up, size_down = self.pulse_sizes(xp, cells)
+        sigma = before.dtype.type(self.cycle_to_cycle)
+        # the roots pick the direction: one of them is 0 in every cell, and random branches are slow
+        root_up, root_down = sigma * size_up * xp.sqrt(ups), sigma * size_down * xp.sqrt(downs)
+        up, down = self.up(xp, after, cells), self.down(xp, after, cells)
+        if not self.additive_noise:
+            return root_up * up + root_down * down
+        fade_up = mean_square_ratio(xp, up, self.up(xp, before, cells))
+        fade_down = mean_square_ratio(xp, down, self.down(xp, before, cells))
+        return root_up * xp.sqrt(fade_up) + root_down * xp.sqrt(fade_down)
+
+
+def mean_square_ratio(xp: Any, end: Array, start: Array) -> Array:
+    """Mean of (q(end)/q)^2 along a path on which q >= 0 goes exponentially from `start` to `end` [cells].
+
+    >>> [round(float(mean_square_ratio(np, np.array(q), np.array(1.0))), 6) for q in (1.0, 0.5)]
+    [1.0, 0.541011]
+    """
+    small = 1e-6 if end.dtype.itemsize > 4 else 1e-4  # a response this small has stopped the cell
+    log = xp.log(xp.maximum(end, small) / xp.maximum(start, small))
+    log = log + small / 8  # keeps 0/0 away; the ratio moves by less than `small`
+    return xp.expm1(2 * log) / (2 * log)

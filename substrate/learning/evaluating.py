@@ -1,0 +1,93 @@
+"""Asks a trained substrate: sends samples through copies of its waves and parameters and reads what arrives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from substrate.compile import compile_network
+from substrate.learning.backprop import Backprop, relative_error
+from substrate.learning.layered import INPUT, OUTPUT, chain, forward_delay, without_load
+from substrate.learning.settings import TrainSettings
+from substrate.losses import Loss, loss_named
+from substrate.network import Network
+from substrate.simulation import Simulation
+
+CHUNK = 512  # samples sent side by side
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a network did on a set: share of right answers (nan without classes), mean loss, joules per sample."""
+
+    accuracy: float
+    loss: float
+    energy: float = float("nan")
+
+
+def score(z: np.ndarray, y: np.ndarray, loss: Loss, labels: bool) -> tuple[float, float]:
+    """Accuracy (nan where targets are no labels) and mean loss of outputs ``z`` against ``y``, both [samples, outputs]."""
+    accuracy = float(np.mean(z.argmax(axis=1) == y.argmax(axis=1))) if labels else float("nan")
+    return accuracy, float(loss.value(np, z.T, y.T).mean())
+
+
+class Evaluator:
+    """Answers questions with the waves of a substrate, without disturbing the substrate that is being trained.
+
+    The samples pass a copy of the network whose load is a matched termination, from empty lines, for one transit.
+    """
+
+    def __init__(self, network: Network, settings: TrainSettings, labels: bool) -> None:
+        self.settings, self.labels = settings, labels
+        self.network = without_load(network)
+        self.loss = loss_named(getattr(network.nodes[OUTPUT], "loss", "mse"))
+        self.plan = compile_network(self.network, settings.dt, reference_power=settings.reference_power)
+        self.transit = round(forward_delay(network) / settings.dt)
+        self.last_line = [stage.name for stage in chain(network) if stage.kind == "line"][-1]
+
+    def outputs(self, parameters: Mapping[str, np.ndarray], x: np.ndarray) -> tuple[np.ndarray, float]:
+        """What reaches the output for each sample of ``x``, [samples, outputs], and the joules spent per sample."""
+        parts, joules = [], 0.0
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK]
+            simulation = self._simulation(parameters, len(part), start)
+            simulation.hold({INPUT: part})
+            simulation.run(self.transit)
+            forward, _ = simulation.field(self.last_line)
+            parts.append(forward[:, -1].T)
+            ledger = simulation.take_ledger()
+            joules += ledger["injected"] + ledger["gain"]
+        return np.concatenate(parts), joules / len(x)
+
+    def answer(self, parameters: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> Answer:
+        """Accuracy, loss and energy on a set; nan when it is empty."""
+        if len(x) == 0:
+            return Answer(float("nan"), float("nan"))
+        z, joules = self.outputs(parameters, x)
+        return Answer(*score(z, y, self.loss, self.labels), joules)
+
+    def _simulation(self, parameters: Mapping[str, np.ndarray], batch: int, offset: int) -> Simulation:
+        # Another seed than training: the noise of an answer is not the noise the devices were trained under.
+        s = self.settings
+        simulation = Simulation(
+            self.plan, batch=batch, backend=s.backend, dtype=s.dtype, seed=s.seed + 0x5EED, batch_offset=offset
+        )
+        for name, value in parameters.items():
+            simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
+        return simulation
+
+
+def gradient_error(
+    network: Network, settings: TrainSettings, parameters: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray
+) -> float:
+    """Relative error of the gradient the frozen ports hear after one round trip, against exact backprop."""
+    plan = compile_network(network, settings.dt, reference_power=settings.reference_power)
+    simulation = Simulation(plan, batch=len(x), backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
+    for name, value in parameters.items():
+        simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
+    simulation.hold({INPUT: x, OUTPUT: y})
+    simulation.run(round(2.0 * forward_delay(network) / settings.dt))
+    simulation.listen(1)
+    heard = {name: -simulation.stepper.to_host(drive).astype(float) for name, drive in simulation.state.drive.items()}
+    exact = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}
+    return relative_error(heard, Backprop(network).gradient(exact, x, y)[1])

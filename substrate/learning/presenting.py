@@ -1,0 +1,140 @@
+"""Shows one batch to a substrate: the wave clock while it settles, then the device clock for the rest of the dwell."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from substrate.compile import compile_network
+from substrate.learning.layered import INPUT, OUTPUT, forward_delay
+from substrate.learning.ports import PortBank
+from substrate.learning.settings import TrainSettings
+from substrate.network import Network
+from substrate.noise import uniforms
+from substrate.plan import LEDGER
+from substrate.simulation import Ledger, Simulation
+
+SIGN_NOISE = (1 << 15) - 1  # noise source id of the sign that a hold draws
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The two clocks of a presentation, in steps of dt: dwell = settle + hold, a device tick every ``interval``."""
+
+    dwell: int
+    settle: int
+    interval: int
+    round_trip: int
+
+    @classmethod
+    def of(cls, network: Network, settings: TrainSettings, block: int) -> "Timing":
+        """The timing of a network under settings; ``block`` is the shortest delay in steps."""
+        dwell = settings.steps(settings.dwell, "dwell")
+        settle = dwell if settings.settle is None else settings.steps(settings.settle, "settle")
+        interval = block if settings.device_interval is None else settings.steps(settings.device_interval, "device_interval")
+        return cls(dwell, settle, interval, round(2.0 * forward_delay(network) / settings.dt))
+
+    @property
+    def hold(self) -> int:
+        """Steps of a dwell that are not simulated with waves."""
+        return self.dwell - self.settle
+
+
+class Presenter:
+    """Presents batches to a simulation with devices at its ports.
+
+    While waves are simulated the devices move at every tick under what they hear. A hold is one step of the devices
+    under the settled drive. Where waves are noisy the settled drive is that of a cold twin of the substrate, and the
+    noise that the hold would have integrated is the deviation heard in the window, scaled by ``sqrt(window / hold)``
+    and with a random sign: its covariance is that of the integrated noise, across cells and through echoes, and it is
+    uncorrelated with what the window itself has already done to the devices.
+    """
+
+    def __init__(self, network: Network, simulation: Simulation, bank: PortBank, settings: TrainSettings) -> None:
+        self.simulation, self.bank, self.settings = simulation, bank, settings
+        self.timing = Timing.of(network, settings, simulation.plan.block)
+        self.on_tick: Callable[[], None] | None = None
+        self.presented = 0
+        noisy = any(line.sigmas != (0.0, 0.0) for line in simulation.plan.lines)
+        noisy |= any(step.sigma > 0.0 for step in simulation.plan.passes)
+        self.twin = _cold_twin(network, simulation, settings) if noisy and self.timing.hold else None
+        self._heard = [np.zeros(0)] * len(bank.groups)  # sum over settled ticks of the drive, per group
+        self._heard_steps = 0
+
+    def present(self, x: np.ndarray, y: np.ndarray) -> Ledger:
+        """Hold a batch (``x[batch, inputs]``, ``y[batch, outputs]``) for one dwell; return the energy of that dwell."""
+        simulation, timing, dt = self.simulation, self.timing, self.simulation.plan.dt
+        simulation.hold({INPUT: x, OUTPUT: y})
+        done, self._heard_steps = 0, 0
+        spent, last, count = Ledger(), Ledger(), 1
+        while done < timing.settle:
+            count = min(timing.interval, timing.settle - done)
+            simulation.listen(count)
+            last = simulation.take_ledger()
+            spent = _added(spent, last)
+            done += count
+            if self.twin is not None and done > timing.round_trip:
+                self._remember(count)
+            self.bank.tick(count * dt)
+            if self.on_tick is not None:
+                self.on_tick()
+        if timing.hold:
+            self._hold(x, y)
+            # Settled waves go on as in the last tick.
+            spent = replace(spent, columns=spent.columns + last.columns * (timing.hold / count))
+        self.presented += 1
+        return spent
+
+    def _remember(self, count: int) -> None:
+        for index, group in enumerate(self.bank.groups):
+            if self._heard_steps == 0:
+                self._heard[index] = group.drive * count
+            else:
+                self._heard[index] = self._heard[index] + group.drive * count
+        self._heard_steps += count
+
+    def _hold(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Advance the devices over the rest of the dwell under the settled drive."""
+        hold = self.timing.hold
+        if self.twin is not None:
+            self._listen_to_twin(x, y)
+            sign = 1.0 if uniforms(self.settings.seed, SIGN_NOISE, self.presented, 1, 1).item() < 0.5 else -1.0
+            window = self._heard_steps
+            for index, group in enumerate(self.bank.groups):
+                if window:
+                    deviation = self._heard[index] / window - group.drive
+                    group.drive += sign * np.sqrt(window / hold) * deviation
+        self.bank.tick(hold * self.simulation.plan.dt)
+
+    def _listen_to_twin(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Put the noise-free settled drive of the present parameters into the ports."""
+        assert self.twin is not None
+        twin, state = self.twin, self.simulation.state
+        for name, value in state.parameters.items():
+            twin.state.parameters[name][...] = value
+        twin.hold({INPUT: x, OUTPUT: y})
+        twin.run(self.timing.round_trip)
+        twin.listen(1)
+        for name, drive in state.drive.items():
+            drive[...] = twin.state.drive[name]
+
+
+def _cold_twin(network: Network, simulation: Simulation, settings: TrainSettings) -> Simulation:
+    """The same substrate at absolute zero, where nothing is noisy."""
+    cold = Network()
+    for name, node in network.nodes.items():
+        cold.add(replace(node, temperature=0.0) if hasattr(node, "temperature") else node, name)  # type: ignore[type-var]
+    for c in network.connections.values():
+        line = None if c.line is None else replace(c.line, temperature=0.0)
+        cold.connect(str(c.first), str(c.second), line, c.name)
+    plan = compile_network(cold, settings.dt, reference_power=settings.reference_power)
+    return Simulation(plan, batch=simulation.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
+
+
+def _added(a: Ledger, b: Ledger) -> Ledger:
+    return Ledger(a.columns + b.columns, b.stored, max(a.residual, b.residual))
+
+
+def ledger_row(ledger: Ledger) -> Mapping[str, float]:
+    """A ledger as named numbers, in the order they are recorded."""
+    return {**dict(zip(LEDGER, ledger.columns.tolist(), strict=True)), "stored": ledger.stored, "residual": ledger.residual}

@@ -1,0 +1,121 @@
+"""What a training run writes into its file: the tables, and the rows as they come."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from substrate.learning.layered import chain
+from substrate.learning.ports import PortBank
+from substrate.learning.presenting import ledger_row
+from substrate.learning.settings import RecordSettings
+from substrate.network import Network
+from substrate.plan import LEDGER
+from substrate.record import RunWriter, TableSpec
+from substrate.simulation import Ledger, Simulation
+
+EPOCH_METRICS = {
+    "time": ("s", "simulated time at the end of the epoch"),
+    "train_loss": ("1", "mean loss of the batches of the epoch, as each was learned"),
+    "validation_accuracy": ("1", "share of right answers of the substrate on the validation set"),
+    "test_accuracy": ("1", "share of right answers of the substrate on the test set"),
+    "test_loss": ("1", "mean loss of the substrate on the test set"),
+    "backprop_test_accuracy": ("1", "the same, trained digitally on the same batches"),
+    "backprop_test_loss": ("1", "the same, trained digitally on the same batches"),
+    "energy_per_inference": ("J", "energy sent into the substrate per sample of the test set"),
+}
+BATCH_METRICS = {
+    "time": ("s", "simulated time at the end of the batch"),
+    "loss": ("1", "mean loss of the batch at the end of its dwell"),
+    "accuracy": ("1", "share of the batch answered right at the end of its dwell"),
+    "reflected_power": ("W", "power the load reflects at the end of the dwell, mean per sample"),
+    "backprop_loss": ("1", "loss of the same batch in digital training"),
+}
+
+
+def tables(network: Network, bank: PortBank, simulation: Simulation) -> dict[str, TableSpec]:
+    """Every table of a training run."""
+    value = simulation.state.parameters[next(iter(simulation.state.parameters))].dtype.str[1:]
+    specs = {f"/metrics/epoch/{name}": TableSpec((), "f8", *about) for name, about in EPOCH_METRICS.items()}
+    specs |= {f"/metrics/batch/{name}": TableSpec((), "f8", *about) for name, about in BATCH_METRICS.items()}
+    specs["/devices/time"] = TableSpec((), "f8", "s", "simulated time of the sample")
+    for name, array in bank.port_values("values").items():
+        specs[f"/devices/{name}/value"] = TableSpec(array.shape, value, "1", "what the waves see")
+        specs[f"/devices/{name}/drive"] = TableSpec(array.shape, value, "1", "minus the gradient heard in the last tick")
+        specs[f"/devices/{name}/absorbed"] = TableSpec(
+            array.shape, value, "J", "energy dissipated in the device so far: loss taken away x reference power x dwell"
+        )
+    specs["/ledger/time"] = TableSpec((), "f8", "s", "simulated time at the end of the row")
+    for name in LEDGER:
+        specs[f"/ledger/{name}"] = TableSpec((), "f8", "J", "energy since the row before, all samples of the batch")
+    specs["/ledger/stored"] = TableSpec((), "f8", "J", "energy in the lines")
+    specs["/ledger/residual"] = TableSpec((), "f8", "1", "largest mismatch of any block, relative to the energy that moved")
+    specs["/field/time"] = TableSpec((), "f8", "s", "simulated time of the sample")
+    for line in _lines(network):
+        steps = next(rows.steps for rows in simulation.plan.lines if rows.name == line)
+        for way in ("forward", "backward"):
+            specs[f"/field/{line}/{way}"] = TableSpec((steps,), "f8", "1", "rms amplitude from first end to second")
+    return specs
+
+
+def _lines(network: Network) -> list[str]:
+    return [stage.name for stage in chain(network) if stage.kind == "line"]
+
+
+class RunRecorder:
+    """Writes the rows of one training run; without a file it does nothing."""
+
+    def __init__(self, network: Network, simulation: Simulation, bank: PortBank, settings: RecordSettings) -> None:
+        self.simulation, self.bank, self.settings = simulation, bank, settings
+        self.lines = _lines(network)
+        self.tables = tables(network, bank, simulation)
+        self.writer: RunWriter | None = None
+        self.joule = 0.0  # J per unit of loss taken away
+
+    def create(self, path: str | Path, state: Mapping[str, np.ndarray], attributes: dict[str, Any], overwrite: bool) -> None:
+        """Start the file; ``state`` is the template of its checkpoints."""
+        self.writer = RunWriter.create(
+            path,
+            tables=self.tables,
+            checkpoint=dict(state),
+            attributes=attributes,
+            overwrite=overwrite,
+            compression=self.settings.compression,
+        )
+
+    def devices(self, time: float) -> None:
+        """One sample of every device."""
+        if self.writer is None:
+            return
+        self.writer.append("/devices/time", time)
+        for kind, table, factor in (("values", "value", 1.0), ("drive", "drive", 1.0), ("absorbed", "absorbed", self.joule)):
+            for name, array in self.bank.port_values(kind).items():
+                row = array if factor == 1.0 else (array * factor).astype(array.dtype)
+                self.writer.append(f"/devices/{name}/{table}", row)
+
+    def ledger(self, time: float, ledger: Ledger) -> None:
+        """One row of the energy books."""
+        self._row("/ledger", {"time": time, **ledger_row(ledger)})
+
+    def batch(self, metrics: Mapping[str, float]) -> None:
+        """One row of batch metrics."""
+        self._row("/metrics/batch", metrics)
+
+    def epoch(self, metrics: Mapping[str, float]) -> None:
+        """One row of epoch metrics."""
+        self._row("/metrics/epoch", metrics)
+
+    def field(self, time: float) -> None:
+        """The rms wave field along every line now."""
+        if self.writer is None:
+            return
+        self.writer.append("/field/time", time)
+        for line in self.lines:
+            for way, wave in zip(("forward", "backward"), self.simulation.field(line), strict=True):
+                self.writer.append(f"/field/{line}/{way}", np.sqrt(np.mean(wave.astype(float) ** 2, axis=(0, 2))))
+
+    def _row(self, group: str, values: Mapping[str, float]) -> None:
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.append(f"{group}/{name}", float(value))

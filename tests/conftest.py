@@ -1,0 +1,36 @@
+"""What all tests share: every test that takes `backend` runs on each backend that can run here."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+REQUIRE_GPU = os.environ.get("SUBSTRATE_REQUIRE_GPU") == "1"
+
+# The first example of a property may compile a kernel, so a deadline would measure the compiler. In CI the examples
+# are the same every time: a red run can be repeated.
+settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("house")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" not in metafunc.fixturenames:
+        return
+    from substrate.backends import available
+
+    names = list(available())
+    if REQUIRE_GPU and "gpu" not in names:
+        names.append("gpu")
+    marked = [pytest.param(name, marks=pytest.mark.gpu) if name == "gpu" else name for name in names]
+    metafunc.parametrize("backend", marked, indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> str:
+    """Name of a backend; SUBSTRATE_REQUIRE_GPU=1 makes a missing GPU a failure instead of a test that is not there."""
+    from substrate.backends import available
+
+    name: str = request.param
+    if name not in available():
+        pytest.fail(f"SUBSTRATE_REQUIRE_GPU=1, but backend {name!r} cannot run here: no CuPy, or no CUDA device")
+    return name

@@ -1,0 +1,138 @@
+"""Cards: the schema is strict, hints are useful, and every golden number is reproduced."""
+
+import hashlib
+import warnings
+
+import numpy as np
+import pytest
+
+from devices import (
+    CardError,
+    Gradient,
+    UnverifiedCardWarning,
+    build,
+    card,
+    card_directory,
+    list_cards,
+    load_card,
+)
+from devices.response import pulse_count, symmetry_point
+from devices.variability import as_spread
+
+TEXT = (card_directory() / "rram_soft_bounds.toml").read_text()
+
+
+def scalar_descent(device):
+    state, steps = device.create(np.array([1.0])), 20_000
+    for _ in range(steps):
+        device.advance(np, state, -2.0 * (2.0 * state["theta"] - 0.5), 1.0 / steps)
+    return state["theta"][0]
+
+
+def velocity_after_tau(device):
+    state = device.create(np.array([0.0]))
+    device.advance(np, state, np.array([1.0 / device.rate]), device.time_constant)
+    return state["velocity"][0]
+
+
+GOLDEN = {
+    "scalar_descent_v36": scalar_descent,
+    "velocity_after_tau": velocity_after_tau,
+    "pulses_up": lambda device: pulse_count(device, +1),
+    "pulses_down": lambda device: pulse_count(device, -1),
+    "symmetry_point": symmetry_point,
+}
+
+
+@pytest.mark.parametrize("name", list_cards())
+def test_every_golden_number_of_a_card_is_reproduced(name):
+    found = load_card(name)
+    device = build(found)
+    assert found.tests, f"card {name} promises nothing; give it a [tests] table"
+    for quantity, golden in found.tests.items():
+        tolerance = {"abs": 1e-6} if golden.value == 0 else {"rel": golden.rel}
+        assert GOLDEN[quantity](device) == pytest.approx(golden.value, **tolerance), quantity
+
+
+@pytest.mark.parametrize("name", list_cards())
+def test_every_card_makes_a_device_that_runs(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnverifiedCardWarning)
+        device = card(name)
+    rng = np.random.default_rng(0)
+    lo, hi = (max(-1.0, device.clip_range()[0]), min(1.0, device.clip_range()[1]))
+    for dtype in (np.float32, np.float64):
+        start = np.linspace(lo, hi, 12, dtype=dtype).reshape(3, 4)
+        state = device.create(start, rng.standard_normal((device.initial_normals, 3, 4)))
+        for dt in (1e-9, 1e-3, 1e3):
+            device.advance(np, state, start * 0 + dtype(0.3), dt, rng.standard_normal((device.normals, 3, 4)))
+        value = device.value(np, state)
+        assert value.shape == (3, 4)
+        assert value.dtype == dtype
+        assert np.all(np.isfinite(value))
+        assert all(array.dtype == dtype and array.shape == (3, 4) for array in state.values())
+        assert {variable.name for variable in device.states} <= set(state)
+        for variable in device.states:
+            spread = any(as_spread(getattr(device, n, 0.0)) for n in ("b_max_spread", "b_min_spread"))
+            if not spread:
+                tiny = 1e-6 * max(1.0, abs(variable.hi)) if np.isfinite(variable.hi) else 0.0
+                assert np.all(state[variable.name] >= variable.lo - tiny), variable.name
+                assert np.all(state[variable.name] <= variable.hi + tiny), variable.name
+
+
+def test_a_card_knows_its_hash_and_its_gaps():
+    found = load_card("rram_soft_bounds")
+    assert found.hash == hashlib.sha256(found.path.read_bytes()).hexdigest()
+    assert found.unverified == []
+    assert found.assumed == ["rate"]
+    assert found.number("dw_min") == 0.002
+
+
+def test_overrides_replace_numbers():
+    device = card("rram_soft_bounds", rate=2.0, mode="pulsed", dw_min_spread=0.0)
+    assert (device.rate, device.mode, device.dw_min_spread) == (2.0, "pulsed", 0.0)
+    assert isinstance(card("ideal_gradient", rate=1.0), Gradient)
+
+
+def write(tmp_path, text, name="rram_soft_bounds"):
+    path = tmp_path / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('tag = "seen"', 'tags = "seen"', r"params.dw_min.tags: unknown key; did you mean 'tag'\?"),
+        ("[params.b_max]", "[params.b_mx]", r"has no number 'b_mx'; did you mean 'b_max'\?"),
+        ('unit = "1/s"', 'unit = "1/sec"', r"unit '1/sec' is not in the table of units; did you mean '1/s'\?"),
+        ('unit = "1/s"', 'unit = "Hz"', r"rate is in 'Hz', but soft_bounds wants '1/s'"),
+        ('source = "user"', 'source = "usr"', r"names the source 'usr'.*did you mean 'user'\?"),
+        ('model = "soft_bounds"', 'model = "soft_bound"', r"no device model .*did you mean 'soft_bounds'\?"),
+        ("version =", "versoin =", r"versoin: unknown key; did you mean 'version'\?"),
+        ('mode = "continuous"', 'mod = "continuous"', r"has no field 'mod'; did you mean 'mode'\?"),
+        ("value = 0.1\n", "", r"params.rate.value: Field required"),
+        ("schema = 1", "schema = 2", r"schema: Input should be 1"),
+        ('id = "rram_soft_bounds"', 'id = "other"', r"rename the file"),
+    ],
+)
+def test_faults_are_named_with_a_way_out(tmp_path, old, new, message):
+    assert old in TEXT
+    with pytest.raises(CardError, match=message):
+        load_card(write(tmp_path, TEXT.replace(old, new, 1)))
+
+
+def test_unverified_numbers_warn(tmp_path):
+    path = write(tmp_path, TEXT.replace('tag = "seen"', 'tag = "memory"', 1))
+    with pytest.warns(UnverifiedCardWarning, match="dw_min"):
+        card(path)
+    assert load_card(path).unverified == ["dw_min"]
+
+
+def test_missing_cards_name_the_nearest():
+    with pytest.raises(CardError, match="did you mean 'ideal_gradient'"):
+        card("ideal_gradent")
+    with pytest.raises(CardError, match="there is no card file"):
+        card("nowhere.toml")
+    with pytest.raises(CardError, match="has no field 'rte'; did you mean 'rate'"):
+        card("ideal_gradient", rte=1.0)
