@@ -12,7 +12,7 @@ UNITS = frozenset(
     for group in (
         "1 s 1/s Hz 1/sqrt(Hz) m 1/m m/s m^2 m^3 s/m^2 s/sqrt(m) rad rad/m rad/s",  # time, length, angle
         "kg N N/m kg/s J J/m^3 J/s W W/s W/m^2 K 1/K K/W J/(m^3*K)",  # mechanics and heat
-        "V V/s A A/m^2 C ohm ohm/m ohm*m S S/m F F/m H H/m",  # electricity
+        "V V/s A A/m^2 C m^3/(A*s) m/sqrt(s) ohm ohm/m ohm*m S S/m F F/m H H/m",  # electricity
         "m/V V*m m^2/(V*s) dB dB/m dB/m/sqrt(Hz) J/dB",  # electro-optics, ions, loss
     )
     for unit in group.split()

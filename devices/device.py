@@ -72,15 +72,18 @@ class Device(ABC):
         return (-np.inf, np.inf)
 
 
-def quantity(unit: str, default: Any = None, *, required: bool = False) -> Any:
+def quantity(unit: str, default: Any = None, *, required: bool = False, table: bool = False) -> Any:
     """A dataclass field that carries its SI unit, so that a card can be checked against it.
+
+    A `table` is an array that belongs to every cell (a curve), not one number per cell.
 
     >>> quantity("s", 1.0).metadata["unit"]
     's'
     """
+    metadata = {"unit": unit, "table": table}
     if required:
-        return field(metadata={"unit": unit})
-    return field(default=default, metadata={"unit": unit})
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def units(device_class: Any) -> dict[str, str]:

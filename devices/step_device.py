@@ -198,7 +198,7 @@ class StepDevice(Device):
 
     def cell_parameters(self, start: Array, draws: Any) -> State:
         """Per-cell parameters: array fields as they are, spread fields drawn (the first normals of create)."""
-        names = tuple(f.name for f in fields(self) if "unit" in f.metadata)
+        names = tuple(f.name for f in fields(self) if "unit" in f.metadata and not f.metadata["table"])
         cells = array_parameters(self, start, names)
         for name in self.spread_names:
             nominal = getattr(self, name)

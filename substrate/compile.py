@@ -144,7 +144,9 @@ class _Compiler:
             a = [self.arriving[PortReference(name, port.name)] for port in node.ports]
             b = [self.departing[PortReference(name, port.name)] for port in node.ports]
             if node.law in ("source", "termination", "load"):
-                sigma = float(np.sqrt(thermal_variance(getattr(node, "temperature", 0.0), self.dt, self.reference_power)))
+                sigma = float(
+                    np.sqrt(thermal_variance(getattr(node, "temperature", 0.0), self.dt, self.reference_power))
+                )
                 inputs = (a[0],) if node.law == "load" else ()
                 passes.append(Pass(node.law, index, inputs, b[0], sigma, self._noise_source()))
                 passes.append(Pass("absorb", index, (a[0],)))

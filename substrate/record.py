@@ -109,6 +109,8 @@ class RunWriter:
         self._sequence = sequence  # of the last checkpoint; its slot is sequence % 2
         self._ended = ""  # why nothing can be written any more
         self._broken = False
+        self._repack = False  # dead copies of compressed chunks are to be left out at the end
+        self._compressed = layout.compression is not None
         self._handle = lock(path)
         self._file = _open_swmr(path)
         budget = buffer_bytes // max(1, len(layout.tables))
@@ -173,8 +175,8 @@ class RunWriter:
             resumes = int(layout.attributes.get("resumes", 0)) + 1
             attributes = {**layout.attributes, "resumes": resumes, "resumed": _now()}
             layout = replace(layout, attributes=attributes)
-            with make_file(path, path.stat().st_size) as partial:
-                copy_run(reader, partial, layout, found.rows, found)
+        with make_file(path, path.stat().st_size) as partial, RunReader.open(path) as reader:
+            copy_run(reader, partial, layout, found.rows, found)
         return cls(path, layout, found.sequence, buffer_bytes), found.arrays, found.scalars
 
     def rows(self, name: str) -> int:
@@ -243,6 +245,7 @@ class RunWriter:
         self._check_open()
         self.flush()
         self._mark(status, text)
+        self._repack = self._compressed and not self._broken
 
     def close(self) -> None:
         """Write what is buffered and close the file, which any HDF5 tool can then open; a second call does nothing."""
@@ -259,6 +262,9 @@ class RunWriter:
             self._handle.close()
             if not self._broken:
                 trim(self.path)
+        if self._repack:
+            with contextlib.suppress(RunFileError):  # the file is whole as it is, only larger
+                repair(self.path)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -269,7 +275,7 @@ class RunWriter:
         if error is None:
             self.close()
             return
-        # The first error is the one to show. On a full disk buffered rows are lost, but the status has its place already.
+        # The first error is the one to show. On a full disk buffered rows are lost, but the status has its place.
         with contextlib.suppress(RunFileError):
             self.flush()
         with contextlib.suppress(RunFileError):

@@ -19,10 +19,15 @@ def repair(path: str | Path) -> None:
     """Make the file of a killed run again with all its rows and its newest checkpoint, so that any HDF5 tool opens it.
 
     Raises `RunFileError` when it is being written by another process or cannot be read.
+
+    >>> repair("lost.h5")
+    Traceback (most recent call last):
+    substrate.errors.RunFileError: lost.h5: no such file
     """
     path = Path(path)
-    with RunReader.open(path) as reader, make_file(path, path.stat().st_size) as partial:
+    with RunReader.open(path):
         refuse_if_written(path)
+    with make_file(path, path.stat().st_size) as partial, RunReader.open(path) as reader:
         layout = reader.layout()
         rows = np.array([reader.rows(name) for name in layout.tables], np.int64)
         try:

@@ -1,6 +1,7 @@
 """Runs a plan on a backend: blocks of steps, the energy ledger, probes, and the complete state in and out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,9 +112,15 @@ class Simulation:
 
         The mean is over the steps and the batch: after settling it is ``-dJ/dparameter`` of the batch-mean loss J.
         """
+        with self.listening(steps):
+            self.run(steps)
+
+    @contextmanager
+    def listening(self, steps: int) -> Iterator[None]:
+        """Within, the ports listen; all the ``run`` calls inside must add up to ``steps`` steps (see :meth:`listen`)."""
         state = self.state
         state.drive_scale, state.drive_fresh = -1.0 / (self.batch * steps), True
-        self.run(steps)
+        yield
         state.drive_scale = 0.0
 
     def _close_block(self) -> None:

@@ -55,7 +55,9 @@ class Stepper:
         self.powers: list[float | None] = []
         self.steady_version = -1
         self.steps = 0
-        self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [(getattr(self, "_" + p.kind), p) for p in plan.passes]
+        self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [
+            (getattr(self, "_" + p.kind), p) for p in plan.passes
+        ]
 
     def step(self, steps: int) -> None:
         """Advance by one block; see the contract."""

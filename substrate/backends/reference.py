@@ -162,10 +162,7 @@ class Stepper:
         passed = math.sqrt(1.0 - tap)
         x = self.signals[step.inputs[0]]
         inside = [
-            [
-                math.fsum(w * passed * x[j][s] for j, w in enumerate(row)) + bias[i]
-                for s in range(self.batch)
-            ]
+            [math.fsum(w * passed * x[j][s] for j, w in enumerate(row)) + bias[i] for s in range(self.batch)]
             for i, row in enumerate(matrix)
         ]
         self.signals[step.output] = [[passed * value for value in row] for row in inside]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from substrate.compile import compile_network
+from substrate.errors import ConfigError
 from substrate.learning.layered import INPUT, OUTPUT, forward_delay
 from substrate.learning.ports import PortBank
 from substrate.learning.settings import TrainSettings
@@ -31,8 +32,16 @@ class Timing:
         """The timing of a network under settings; ``block`` is the shortest delay in steps."""
         dwell = settings.steps(settings.dwell, "dwell")
         settle = dwell if settings.settle is None else settings.steps(settings.settle, "settle")
-        interval = block if settings.device_interval is None else settings.steps(settings.device_interval, "device_interval")
-        return cls(dwell, settle, interval, round(2.0 * forward_delay(network) / settings.dt))
+        round_trip = round(2.0 * forward_delay(network) / settings.dt)
+        if settle < dwell and settle < round_trip:
+            raise ConfigError(
+                f"settle={settle * settings.dt:.6g} s is shorter than the round trip, {round_trip * settings.dt:.6g} s, so the "
+                "waves would not have settled when the devices take the rest of the dwell; raise settle or leave it out"
+            )
+        interval = (
+            block if settings.device_interval is None else settings.steps(settings.device_interval, "device_interval")
+        )
+        return cls(dwell, settle, interval, round_trip)
 
     @property
     def hold(self) -> int:
@@ -42,6 +51,9 @@ class Timing:
 
 class Presenter:
     """Presents batches to a simulation with devices at its ports.
+
+    The target changes at the load when the new wave gets there, one transit after the input changed (a delay line for
+    labels), so the load never compares the last answer with the next question.
 
     While waves are simulated the devices move at every tick under what they hear. A hold is one step of the devices
     under the settled drive. Where waves are noisy the settled drive is that of a cold twin of the substrate, and the
@@ -55,6 +67,11 @@ class Presenter:
         self.timing = Timing.of(network, settings, simulation.plan.block)
         self.on_tick: Callable[[], None] | None = None
         self.presented = 0
+        self.transit = round(forward_delay(network) / settings.dt)
+        outputs = simulation.state.inputs[OUTPUT].shape[0]
+        # Targets on their way to the load, oldest first, and the steps at which they get there; -1 marks a free place.
+        self._targets = np.zeros((self.transit // self.timing.dwell + 1, simulation.batch, outputs))
+        self._due = np.full(len(self._targets), -1, dtype=np.int64)
         noisy = any(line.sigmas != (0.0, 0.0) for line in simulation.plan.lines)
         noisy |= any(step.sigma > 0.0 for step in simulation.plan.passes)
         self.twin = _cold_twin(network, simulation, settings) if noisy and self.timing.hold else None
@@ -64,12 +81,13 @@ class Presenter:
     def present(self, x: np.ndarray, y: np.ndarray) -> Ledger:
         """Hold a batch (``x[batch, inputs]``, ``y[batch, outputs]``) for one dwell; return the energy of that dwell."""
         simulation, timing, dt = self.simulation, self.timing, self.simulation.plan.dt
-        simulation.hold({INPUT: x, OUTPUT: y})
+        simulation.hold({INPUT: x})
+        self._send_target(y)
         done, self._heard_steps = 0, 0
         spent, last, count = Ledger(), Ledger(), 1
         while done < timing.settle:
             count = min(timing.interval, timing.settle - done)
-            simulation.listen(count)
+            self._listen(count)
             last = simulation.take_ledger()
             spent = _added(spent, last)
             done += count
@@ -84,6 +102,30 @@ class Presenter:
             spent = replace(spent, columns=spent.columns + last.columns * (timing.hold / count))
         self.presented += 1
         return spent
+
+    def _send_target(self, y: np.ndarray) -> None:
+        free = int(np.argmax(self._due < 0))
+        self._targets[free], self._due[free] = y, self.simulation.state.step + self.transit
+
+    def _listen(self, count: int) -> None:
+        """Listen for ``count`` steps, changing the load's target at the step at which the next one gets there."""
+        simulation = self.simulation
+        with simulation.listening(count):
+            end = simulation.state.step + count
+            while self._due[0] >= 0 and self._due[0] < end:
+                simulation.run(int(self._due[0]) - simulation.state.step)
+                simulation.hold({OUTPUT: self._targets[0]})
+                self._targets[:-1], self._due[:-1] = self._targets[1:].copy(), self._due[1:].copy()
+                self._due[-1] = -1
+            simulation.run(end - simulation.state.step)
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """The targets under way, as named arrays."""
+        return {"targets": self._targets.copy(), "due": self._due.copy()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from a checkpoint."""
+        self._targets[...], self._due[...] = arrays["targets"], arrays["due"]
 
     def _remember(self, count: int) -> None:
         for index, group in enumerate(self.bank.groups):
@@ -137,4 +179,8 @@ def _added(a: Ledger, b: Ledger) -> Ledger:
 
 def ledger_row(ledger: Ledger) -> Mapping[str, float]:
     """A ledger as named numbers, in the order they are recorded."""
-    return {**dict(zip(LEDGER, ledger.columns.tolist(), strict=True)), "stored": ledger.stored, "residual": ledger.residual}
+    return {
+        **dict(zip(LEDGER, ledger.columns.tolist(), strict=True)),
+        "stored": ledger.stored,
+        "residual": ledger.residual,
+    }

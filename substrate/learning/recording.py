@@ -42,7 +42,9 @@ def tables(network: Network, bank: PortBank, simulation: Simulation) -> dict[str
     specs["/devices/time"] = TableSpec((), "f8", "s", "simulated time of the sample")
     for name, array in bank.port_values("values").items():
         specs[f"/devices/{name}/value"] = TableSpec(array.shape, value, "1", "what the waves see")
-        specs[f"/devices/{name}/drive"] = TableSpec(array.shape, value, "1", "minus the gradient heard in the last tick")
+        specs[f"/devices/{name}/drive"] = TableSpec(
+            array.shape, value, "1", "minus the gradient heard in the last tick"
+        )
         specs[f"/devices/{name}/absorbed"] = TableSpec(
             array.shape, value, "J", "energy dissipated in the device so far: loss taken away x reference power x dwell"
         )
@@ -50,7 +52,9 @@ def tables(network: Network, bank: PortBank, simulation: Simulation) -> dict[str
     for name in LEDGER:
         specs[f"/ledger/{name}"] = TableSpec((), "f8", "J", "energy since the row before, all samples of the batch")
     specs["/ledger/stored"] = TableSpec((), "f8", "J", "energy in the lines")
-    specs["/ledger/residual"] = TableSpec((), "f8", "1", "largest mismatch of any block, relative to the energy that moved")
+    specs["/ledger/residual"] = TableSpec(
+        (), "f8", "1", "largest mismatch of any block, relative to the energy that moved"
+    )
     specs["/field/time"] = TableSpec((), "f8", "s", "simulated time of the sample")
     for line in _lines(network):
         steps = next(rows.steps for rows in simulation.plan.lines if rows.name == line)
@@ -73,7 +77,9 @@ class RunRecorder:
         self.writer: RunWriter | None = None
         self.joule = 0.0  # J per unit of loss taken away
 
-    def create(self, path: str | Path, state: Mapping[str, np.ndarray], attributes: dict[str, Any], overwrite: bool) -> None:
+    def create(
+        self, path: str | Path, state: Mapping[str, np.ndarray], attributes: dict[str, Any], overwrite: bool
+    ) -> None:
         """Start the file; ``state`` is the template of its checkpoints."""
         self.writer = RunWriter.create(
             path,
@@ -89,7 +95,11 @@ class RunRecorder:
         if self.writer is None:
             return
         self.writer.append("/devices/time", time)
-        for kind, table, factor in (("values", "value", 1.0), ("drive", "drive", 1.0), ("absorbed", "absorbed", self.joule)):
+        for kind, table, factor in (
+            ("values", "value", 1.0),
+            ("drive", "drive", 1.0),
+            ("absorbed", "absorbed", self.joule),
+        ):
             for name, array in self.bank.port_values(kind).items():
                 row = array if factor == 1.0 else (array * factor).astype(array.dtype)
                 self.writer.append(f"/devices/{name}/{table}", row)

@@ -21,7 +21,9 @@ class DigitalTraining:
         self.backprop = Backprop(network)
         self.dwell = dwell
         # The substrate's own start: what its devices could hold of the described values.
-        self.parameters = {name: np.asarray(value, dtype=np.float64) for name, value in bank.port_values("values").items()}
+        self.parameters = {
+            name: np.asarray(value, dtype=np.float64) for name, value in bank.port_values("values").items()
+        }
         for name, value in network.parameters().items():
             self.parameters.setdefault(name, np.asarray(value, dtype=np.float64))
         self.devices: dict[str, Any] = {name: group.device for group in bank.groups for name in group.names}

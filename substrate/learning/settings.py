@@ -61,7 +61,9 @@ class TrainSettings:
             if getattr(self, name) is not None:
                 self.steps(getattr(self, name), name)
         if self.settle is not None and self.settle > self.dwell * (1.0 + 1e-9):
-            raise ConfigError(f"settle={self.settle:.6g} s cannot outlast dwell={self.dwell:.6g} s; lower it or leave it out")
+            raise ConfigError(
+                f"settle={self.settle:.6g} s cannot outlast dwell={self.dwell:.6g} s; lower it or leave it out"
+            )
 
     def steps(self, seconds: float, name: str) -> int:
         """A time of this run in whole steps of ``dt``; raises ConfigError when it is not a whole number of them."""

@@ -127,15 +127,17 @@ class Trainer:
         backprop_loss = self.reference.step(x, y)
         self.tally.batch += 1
         self.tally.batches += 1
-        self._book(books, y, backprop_loss)
+        self._book(books, backprop_loss)
 
-    def _book(self, books: Ledger, y: np.ndarray, backprop_loss: float) -> None:
+    def _book(self, books: Ledger, backprop_loss: float) -> None:
         """Count and record what the batch has done."""
         tally = self.tally
         tally.supplied += books["injected"] + books["gain"] + books["noise"]
         tally.residual = max(tally.residual, books.residual)
         arriving, _ = self.simulation.field(self.evaluator.last_line)
         z = arriving[:, -1].T.astype(float)
+        # What the load compares with now: with a dwell shorter than the transit, that is an earlier batch's target.
+        y = self.simulation.stepper.to_host(self.simulation.state.inputs[OUTPUT]).T.astype(float)
         accuracy, loss = score(z, y, self.evaluator.loss, self.dataset.classes > 0)
         reflected = self.evaluator.loss.gradient(np, z.T, y.T)
         tally.epoch_loss += loss
@@ -178,7 +180,9 @@ class Trainer:
 
     def bank_values(self) -> dict[str, np.ndarray]:
         """The parameters the waves see now, on the host."""
-        return {name: self.simulation.stepper.to_host(value) for name, value in self.simulation.state.parameters.items()}
+        return {
+            name: self.simulation.stepper.to_host(value) for name, value in self.simulation.state.parameters.items()
+        }
 
     def summary(self, wall: float) -> dict[str, Any]:
         """The outcome of the run as plain numbers, SI units in the names."""
@@ -217,12 +221,16 @@ class Trainer:
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """The complete state of the run as named arrays; its counters are in ``tally``."""
-        parts = {"waves": self.simulation, "ports": self.bank, "reference": self.reference}
-        return {f"{part}/{name}": array for part, owner in parts.items() for name, array in owner.checkpoint().items()}
+        owners = self._owners().items()
+        return {f"{part}/{name}": array for part, owner in owners for name, array in owner.checkpoint().items()}
+
+    def _owners(self) -> dict[str, Any]:
+        """Who holds state that changes during a run, by the name its checkpoint is kept under."""
+        return {"waves": self.simulation, "ports": self.bank, "labels": self.presenter, "reference": self.reference}
 
     def restore(self, arrays: Mapping[str, np.ndarray], scalars: Mapping[str, Any]) -> None:
         """Continue from a checkpoint of the same run."""
-        for part, owner in (("waves", self.simulation), ("ports", self.bank), ("reference", self.reference)):
+        for part, owner in self._owners().items():
             prefix = f"{part}/"
             owner.restore({name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)})
         self.tally = Tally(**scalars)
@@ -242,7 +250,9 @@ def _check_sizes(network: Network, dataset: Dataset, settings: TrainSettings) ->
             f"Data set {dataset.name!r} needs {dataset.outputs} outputs, but the network's load has {load.ports[0].channels} channels"
         )
     if getattr(load, "loss", "") == "cross_entropy" and not dataset.classes:
-        raise DataError(f"Data set {dataset.name!r} has targets, not labels, so the load cannot be cross_entropy; use mse")
+        raise DataError(
+            f"Data set {dataset.name!r} has targets, not labels, so the load cannot be cross_entropy; use mse"
+        )
     if settings.batch > len(dataset.x_train):
         raise ConfigError(f"batch={settings.batch} is more than the {len(dataset.x_train)} training samples; lower it")
 

@@ -1,0 +1,111 @@
+"""Linear-ion-drift memristor: a doped region that grows with the charge that has passed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from devices.blocks import cell_blocks
+from devices.conductance import check_limits, from_weight, limits, to_weight
+from devices.device import Array, Device, State, StateVariable, as_cells, quantity
+from devices.errors import DeviceError
+
+EDGE = 1e-6  # with a window a cell at a bound can never leave it; keep this far away
+
+
+@dataclass(frozen=True, kw_only=True)
+class IonDrift(Device):
+    """Memristor with dw/dt = mobility r_on/length^2 i f(w), w the doped share in [0, 1], i = v/R, R = r_on w + r_off
+    (1-w).
+
+    mobility in m^2/(V s), length in m, r in ohm; a drive u holds v = volts u (V) if |v| > threshold (V), else 0.
+    `window`
+    "none" is f = 1, solved by M^2 = M0^2 - 2 K flux; "joglekar" is f = 4 w (1 - w), solved by inverting its integral to
+    rounding (60 bisections). Both hold at any dt. The weight is the conductance between its limits. Raises DeviceError.
+    Source: Strukov et al. 2008; Joglekar & Wolf 2009 (window, p = 1); numbers as in MemTorch (305c3a74).
+
+    >>> cell = IonDrift(threshold=0.0, window="none", volts=1.0)
+    >>> state = cell.at_resistance(np.array([14410.0]))
+    >>> cell.advance(np, state, np.array([1.0]), dt=1 / np.pi)  # the flux of half a period of sin(2 pi t)
+    >>> round(float(cell.resistance(np, state)[0]), 6)
+    10316.276276
+    """
+
+    volts: float = quantity("V", 1.0)
+    mobility: float = quantity("m^2/(V*s)", 1e-14)
+    length: float = quantity("m", 10e-9)
+    r_on: float = quantity("ohm", 100.0)
+    r_off: float = quantity("ohm", 16e3)
+    threshold: float = quantity("V", 0.55)
+    window: str = "joglekar"
+    weight_scale: float = quantity("1", 1.0)
+
+    def __post_init__(self) -> None:
+        fault = check_limits("IonDrift", self.r_on, self.r_off, self.weight_scale)
+        if self.window not in ("none", "joglekar"):
+            fault = f"IonDrift.window must be none or joglekar, but is {self.window!r}"
+        if not (self.mobility > 0 and self.length > 0 and self.threshold >= 0):
+            fault = "IonDrift needs mobility > 0, length > 0 and threshold >= 0"
+        if fault:
+            raise DeviceError(fault)
+
+    @property
+    def states(self) -> tuple[StateVariable, ...]:
+        return (StateVariable("w", "1", 0.0, 1.0),)
+
+    def clip_range(self) -> tuple[float, float]:
+        return (-self.weight_scale, self.weight_scale)
+
+    def create(self, initial: Array, xi: Array | None = None) -> State:
+        weight = as_cells(self, initial)
+        low, high = limits(self.r_on, self.r_off)
+        return self.at_resistance(1 / np.clip(from_weight(weight, low, high, self.weight_scale), low, high))
+
+    def at_resistance(self, resistance: Array) -> State:
+        """State of cells [cells] of the given resistances in ohm."""
+        edge = EDGE if self.window == "joglekar" else 0.0
+        share = (self.r_off - resistance) / (self.r_off - self.r_on)
+        return {"w": np.clip(share, edge, 1 - edge).astype(resistance.dtype)}
+
+    def resistance(self, xp: Any, state: State) -> Array:
+        """Resistance [cells] in ohm, for nodes that load a line with it."""
+        return self.r_off - (self.r_off - self.r_on) * state["w"]
+
+    def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
+        for cells, u, _ in cell_blocks(xp, state, drive, None):
+            voltage = u * self.volts
+            voltage = voltage * (xp.abs(voltage) >= self.threshold)
+            push = voltage.astype(np.float64) * (self.mobility * self.r_on / self.length**2 * dt)  # ohm; R dw = push f
+            w = cells["w"]
+            law = self.unwindowed if self.window == "none" else self.windowed
+            w[...] = xp.where(push == 0, w, law(xp, w.astype(np.float64), push).astype(w.dtype))
+
+    def unwindowed(self, xp: Any, w: Array, push: Array) -> Array:
+        """Doped share after `push` [cells] in ohm, f = 1: M^2 falls linearly with the flux."""
+        span = self.r_off - self.r_on
+        square = (self.r_off - span * w) ** 2 - 2 * span * push
+        return (self.r_off - xp.sqrt(xp.clip(square, self.r_on**2, self.r_off**2))) / span
+
+    def windowed(self, xp: Any, w: Array, push: Array) -> Array:
+        """Doped share after `push`, f = 4 w (1-w): (r_off log w - r_on log(1 - w))/4 grows by `push`.
+
+        In y = logit(w) that function has a slope between r_on/4 and r_off/4, which brackets the root.
+        """
+        w = xp.clip(w, EDGE, 1 - EDGE)
+        start = xp.log(w / (1 - w))
+        goal = self.charge(xp, start) + push
+        far, near = start + 4 * push / self.r_on, start + 4 * push / self.r_off
+        edge = np.log((1 - EDGE) / EDGE)
+        low, high = (xp.clip(bound(far, near), -edge, edge) for bound in (xp.minimum, xp.maximum))
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            short = self.charge(xp, middle) < goal
+            low, high = xp.where(short, middle, low), xp.where(short, high, middle)
+        return xp.clip(1 / (1 + xp.exp(-0.5 * (low + high))), EDGE, 1 - EDGE)
+
+    def charge(self, xp: Any, logit: Array) -> Array:
+        """The function of logit(w) that grows linearly with the flux (ohm)."""
+        return 0.25 * (self.r_on * xp.logaddexp(0, logit) - self.r_off * xp.logaddexp(0, -logit))
+
+    def value(self, xp: Any, state: State) -> Array:
+        return to_weight(1 / self.resistance(xp, state), *limits(self.r_on, self.r_off), self.weight_scale)

@@ -1,0 +1,153 @@
+"""Electromechanical (MEMS) phase shifter or capacitor: a sprung mass pulled by a voltage, which is a momentum port."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from devices.blocks import cell_blocks
+from devices.device import Array, Device, State, StateVariable, as_cells, quantity
+from devices.errors import DeviceError
+from devices.lags import ramp
+
+SUBSTEPS = 8  # pieces of a step in which the force of a parallel plate counts as constant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mems(Device):
+    """Sprung actuator: x'' = w0^2 (F(V, x) - x) - (w0/quality) x', phase = phase_max x/travel (rad), x in [0, travel]
+    (m).
+
+    The controller ramps V^2 so that slowly dphi/dt = rate u (rate in 1/s), 0 <= V <= v_max, and v_max bends the
+    spring by
+    `travel` at rest. `plates` "comb": F = travel (V/v_max)^2, solved exactly at any dt as long as the mass meets no
+    stop within the step. "parallel": the force
+    grows as 1/(gap - x)^2 (gap in m, travel < gap/3, the pull-in limit); a step is cut into 8 pieces in each of which
+    the
+    force stands still, so it is stable at any dt, exact at rest, and of first order in between. States: "x" (m),
+    "velocity" (m/s), "square" (V^2). Raises DeviceError. Source: Senturia 2001 (electrostatic actuators, pull-in at a
+    third of the gap); numbers on the card from Edinger et al. 2021 (10.1364/OL.436288).
+
+    >>> shifter = Mems(v_max=10.0, travel=100e-9, phase_max=np.pi, frequency=1e6, quality=0.5)
+    >>> state = shifter.create(np.array([0.0]))
+    >>> state["square"][...] = 50.0
+    >>> shifter.advance(np, state, np.array([0.0]), dt=1.0)
+    >>> round(float(shifter.value(np, state)[0] / np.pi), 6)
+    0.5
+    """
+
+    rate: float = quantity("1/s", 1.0)
+    v_max: float = quantity("V", required=True)
+    travel: float = quantity("m", required=True)
+    phase_max: float = quantity("rad", required=True)
+    frequency: float = quantity("Hz", required=True)
+    quality: float = quantity("1", 0.5)
+    plates: str = "comb"
+    gap: float | None = quantity("m", None)
+
+    def __post_init__(self) -> None:
+        if not (self.v_max > 0 and self.travel > 0 and self.phase_max > 0 and self.frequency > 0 and self.quality > 0):
+            raise DeviceError("Mems needs v_max, travel, phase_max, frequency and quality > 0")
+        if self.plates not in ("comb", "parallel"):
+            raise DeviceError(f"Mems.plates must be comb or parallel, but is {self.plates!r}")
+        if self.plates == "parallel" and not (self.gap is not None and self.travel < self.gap / 3):
+            raise DeviceError("Mems with parallel plates needs a gap above 3 times its travel, or it pulls in")
+
+    @property
+    def states(self) -> tuple[StateVariable, ...]:
+        fastest = 4 * np.pi * self.frequency * self.travel
+        return (
+            StateVariable("x", "m", 0.0, self.travel),
+            StateVariable("velocity", "m/s", -fastest, fastest),
+            StateVariable("square", "V^2", 0.0, self.v_max**2),
+        )
+
+    def clip_range(self) -> tuple[float, float]:
+        return (0.0, self.phase_max)
+
+    def pull(self, xp: Any, square: Array, x: Array) -> Array:
+        """Where the spring would rest (m) if the force of this V^2 [cells] at this x [cells] stood still."""
+        rest = square * (self.travel / self.v_max**2)
+        if self.plates == "comb":
+            return rest
+        assert self.gap is not None
+        # scaled so that v_max holds the plate exactly at `travel`
+        return rest * ((self.gap - self.travel) / (self.gap - x)) ** 2
+
+    def create(self, initial: Array, xi: Array | None = None) -> State:
+        phase = np.clip(as_cells(self, initial), 0, self.phase_max)
+        x = phase * (self.travel / self.phase_max)
+        square = x / self.pull(np, np.ones_like(x), x)
+        cells = {"x": x, "velocity": np.zeros_like(x), "square": np.clip(square, 0, self.v_max**2)}
+        return {name: array.astype(phase.dtype) for name, array in cells.items()}
+
+    @cached_property
+    def oscillator(self) -> tuple[complex, complex]:
+        """The two rates s (1/s) of exp(s t), nudged apart where they coincide."""
+        w0 = 2 * np.pi * self.frequency
+        half = w0 / (2 * self.quality)
+        root = np.sqrt(complex(half**2 - w0**2))
+        if abs(root) < 1e-4 * w0:
+            root = complex(1e-4 * w0)
+        return -half + root, -half - root
+
+    def swing(self, time: float) -> tuple[float, float, float, float]:
+        """The free motion over `time` s: x <- a x + b v, v <- c x + d v."""
+        fast, slow = self.oscillator
+        e1, e2 = np.exp(fast * time), np.exp(slow * time)
+        span = fast - slow
+        a, b = (fast * e2 - slow * e1) / span, (e1 - e2) / span
+        c, d = fast * slow * (e2 - e1) / span, (fast * e1 - slow * e2) / span
+        return float(a.real), float(b.real), float(c.real), float(d.real)
+
+    def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
+        top = self.v_max**2
+        for cells, u, _ in cell_blocks(xp, state, drive, None):
+            pieces = 1 if self.plates == "comb" else SUBSTEPS
+            for _ in range(pieces):
+                self.piece(xp, cells, u * (self.rate * top / self.phase_max), dt / pieces)
+
+    def piece(self, xp: Any, cells: State, speed: Array, dt: float) -> None:
+        """One piece of a step: the force follows the ramp of V^2, at the plate's place."""
+        path = ramp(xp, cells["square"], speed, 0.0, self.v_max**2, dt)
+        x, velocity = cells["x"], cells["velocity"]
+        lever = self.pull(xp, xp.ones_like(x), x)  # m of rest position per V^2
+        slope = xp.where(path.moving > 0, (path.end - path.start) / xp.maximum(path.moving, 1e-30), 0) * lever
+        w0 = 2 * np.pi * self.frequency
+        # behind a ramp the plate trails by slope/(w0 quality): in that frame the motion is free
+        trail = slope / (w0 * self.quality)
+        a, b, c, d = self.swing_cells(xp, path.moving, dt)
+        off, rush = x - (path.start * lever - trail), velocity - slope
+        x1 = path.end * lever - trail + a * off + b * rush
+        v1 = slope + c * off + d * rush
+        a, b, c, d = self.swing_cells(xp, path.held, dt)
+        off = x1 - path.end * lever
+        cells["velocity"][...] = c * off + d * v1
+        cells["x"][...] = path.end * lever + a * off + b * v1
+        self.stop(xp, cells)
+        cells["square"][...] = path.end
+
+    def swing_cells(self, xp: Any, time: Array, dt: float) -> tuple[Array, Array, Array, Array]:
+        """`swing` for each cell's own time [cells]; most cells take 0 or dt, which is computed once."""
+        whole, none = time == time.dtype.type(dt), time == 0
+        known = [xp.where(whole, w, n) for w, n in zip(self.swing(dt), (1.0, 0.0, 0.0, 1.0), strict=True)]
+        if not xp.all(whole | none):
+            fast, slow = self.oscillator
+            e1, e2 = xp.exp(fast * time), xp.exp(slow * time)
+            span = fast - slow
+            other = (fast * e2 - slow * e1, e1 - e2, fast * slow * (e2 - e1), fast * e1 - slow * e2)
+            known = [xp.where(whole | none, k, (o / span).real) for k, o in zip(known, other, strict=True)]
+        a, b, c, d = (k.astype(time.dtype) for k in known)
+        return a, b, c, d
+
+    def stop(self, xp: Any, cells: State) -> None:
+        """Mechanical stops at both ends: the mass rests there and loses its speed."""
+        x, velocity = cells["x"], cells["velocity"]
+        inside = (x >= 0) & (x <= self.travel)
+        x[...] = xp.clip(x, 0, self.travel)
+        fastest = 4 * np.pi * self.frequency * self.travel
+        velocity[...] = xp.clip(velocity * inside, -fastest, fastest)
+
+    def value(self, xp: Any, state: State) -> Array:
+        return state["x"] * (self.phase_max / self.travel)

@@ -1,0 +1,205 @@
+"""Phase-change memory: a pair of one-sided cells with drift, read noise, programming noise and refresh."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from devices.blocks import cell_blocks
+from devices.device import Array, Device, State, StateVariable, as_cells, need_normals, quantity
+from devices.errors import DeviceError
+from devices.exponential_step import ExponentialStep
+
+SMALLEST = 1e-6  # share of g_max that counts as zero where a formula has log g or 1/g
+
+
+@dataclass(frozen=True, kw_only=True)
+class PcmPair(Device):
+    """Two phase-change cells whose difference is the weight: weight_scale (plus - minus), each in [0, b_max].
+
+    SET pulses only add (an `ExponentialStep` law: dw_min, a_up, gamma_up, slope, all dimensionless; n = |u| rate
+    dt/dw_min
+    pulses, rate in 1/s): u > 0 acts on plus, u < 0 on minus. When one cell exceeds `refresh_level` b_max and the
+    other is
+    not empty, both are erased and the difference is written anew.
+
+    - Drift: a cell of programmed g (share of g_max) and age a reads g (a/t0)^-nu, a := t0 (s) when programmed, with
+      nu = clip(nu_slope ln g + nu_offset, nu_lo, nu_hi) plus the cell's own deviation of the standard deviation
+      clip(nu_std_slope ln g + nu_std_offset, nu_std_lo, nu_std_hi). Ageing is exact: two half steps are one step.
+    - Programming noise (on creation and refresh): the polynomial `programming` in g, in S.
+    - Read noise, drawn once per advance: relative sigma min(read_limit, read_scale/g^read_power) times
+      sqrt(ln((t + t_read)/(2 t_read))), t (s) since programming.
+
+    Raises DeviceError. Source: Nandakumar et al. 2019 (ICECS, 8964852) and Joshi et al. 2020 (10.1038/
+    s41467-020-16108-9) as parameterised in aihwkit (noise/pcm.py); SET law Nandakumar 2020 (fnins.2020.00406).
+
+    >>> pair = PcmPair(drift=True, programming_noise=False, read_noise=False)
+    >>> state = pair.create(np.array([2.0]), np.zeros((2, 1)))
+    >>> pair.advance(np, state, np.array([0.0]), dt=3600.0)
+    >>> round(float(pair.value(np, state)[0] / 2.0), 4)
+    0.7751
+    """
+
+    rate: float = quantity("1/s", 1.0)
+    dw_min: float = quantity("1", 0.01)
+    b_max: float = quantity("1", 2.0)
+    a_up: float = quantity("1", -27.235)
+    gamma_up: float = quantity("1", 2.5)
+    slope: float = quantity("1", -1.0)
+    cycle_to_cycle: float = quantity("1", 0.0)
+    mode: str = "continuous"
+    rounding: str = "stochastic"
+    refresh_level: float = quantity("1", 0.9)
+    weight_scale: float = quantity("1", 1.0)
+    drift: bool = True
+    programming_noise: bool = True
+    read_noise: bool = True
+    g_max: float = quantity("S", 25e-6)
+    t0: float = quantity("s", 20.0)
+    t_read: float = quantity("s", 250e-9)
+    programming: Any = quantity("S", (0.26348e-6, 1.9650e-6, -1.1731e-6), table=True)
+    nu_slope: float = quantity("1", -0.0155)
+    nu_offset: float = quantity("1", 0.0244)
+    nu_lo: float = quantity("1", 0.049)
+    nu_hi: float = quantity("1", 0.1)
+    nu_std_slope: float = quantity("1", -0.0125)
+    nu_std_offset: float = quantity("1", -0.0059)
+    nu_std_lo: float = quantity("1", 0.008)
+    nu_std_hi: float = quantity("1", 0.045)
+    read_scale: float = quantity("1", 0.0088)
+    read_power: float = quantity("1", 0.65)
+    read_limit: float = quantity("1", 0.2)
+
+    def __post_init__(self) -> None:
+        if not (self.t0 > 0 and self.t_read > 0 and self.g_max > 0 and self.weight_scale > 0):
+            raise DeviceError("PcmPair needs t0, t_read, g_max and weight_scale > 0")
+        if self.rounding == "deterministic" and self.mode == "pulsed":
+            raise DeviceError("PcmPair counts pulses by rounding stochastic or poisson, not deterministic")
+        _ = self.law  # its own checks
+
+    @cached_property
+    def law(self) -> ExponentialStep:
+        """How SET pulses move one cell of the pair."""
+        return ExponentialStep(
+            rate=self.rate,
+            dw_min=self.dw_min,
+            b_min=0.0,
+            b_max=self.b_max,
+            a_up=self.a_up,
+            gamma_up=self.gamma_up,
+            slope=self.slope,
+            mode=self.mode,
+            rounding=self.rounding,
+            cycle_to_cycle=self.cycle_to_cycle,
+        )
+
+    @property
+    def states(self) -> tuple[StateVariable, ...]:
+        span = self.weight_scale * self.b_max
+        cells = (StateVariable("plus", "1", 0.0, self.b_max), StateVariable("minus", "1", 0.0, self.b_max))
+        ages = (StateVariable("age_plus", "s", self.t0), StateVariable("age_minus", "s", self.t0))
+        seen = StateVariable("seen", "1") if self.read_noise else StateVariable("seen", "1", -span, span)
+        return (*cells, *ages, seen)
+
+    @property
+    def normals(self) -> int:
+        return self.law.normals + int(self.programming_noise) + int(self.read_noise)
+
+    @property
+    def initial_normals(self) -> int:
+        return 2 * int(self.drift) + int(self.programming_noise) + int(self.read_noise)
+
+    def clip_range(self) -> tuple[float, float]:
+        return (-self.weight_scale * self.b_max, self.weight_scale * self.b_max)
+
+    # --- the published fits -------------------------------------------------------------------------------------------
+
+    def programming_sigma(self, g: Array) -> Array:
+        """Standard deviation in S of a conductance programmed to the share g of g_max [cells]; 0 for an erased cell."""
+        total = sum(float(c) * g**k for k, c in enumerate(np.asarray(self.programming)))
+        return np.maximum(total, 0) * (g > 0)
+
+    def drift_exponent(self, xp: Any, g: Array, deviation: Array | float = 0.0) -> Array:
+        """nu of cells programmed to the share g [cells], `deviation` standard deviations from the mean."""
+        log = xp.log(xp.maximum(g, SMALLEST))
+        std = xp.clip(self.nu_std_slope * log + self.nu_std_offset, self.nu_std_lo, self.nu_std_hi)
+        mean = xp.clip(self.nu_slope * log + self.nu_offset, self.nu_lo, self.nu_hi)
+        return xp.maximum(mean + deviation * std, 0)
+
+    def read_sigma(self, xp: Any, g: Array, time: Array) -> Array:
+        """Relative standard deviation of a read, `time` s after programming to the share g [cells]."""
+        size = xp.minimum(self.read_scale / xp.maximum(g, SMALLEST) ** self.read_power, self.read_limit)
+        return size * xp.sqrt(xp.maximum(xp.log((time + self.t_read) / (2 * self.t_read)), 0))
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    def create(self, initial: Array, xi: Array | None = None) -> State:
+        weight = as_cells(self, initial) / initial.dtype.type(self.weight_scale)
+        need_normals(self, xi, self.initial_normals, weight.shape, "create")
+        draws = iter(xi if xi is not None else ())
+        state = {"plus": np.zeros_like(weight), "minus": np.zeros_like(weight)}
+        for side in ("plus", "minus"):
+            state[f"age_{side}"] = np.full_like(weight, self.t0)
+            if self.drift:
+                state[f"nu_{side}"] = next(draws).astype(weight.dtype)
+        self.write(np, state, np.clip(weight, -self.b_max, self.b_max), next(draws) if self.programming_noise else None)
+        state["seen"] = np.zeros_like(weight)
+        self.read(np, state, next(draws) if self.read_noise else None)
+        return state
+
+    def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
+        need_normals(self, xi, self.normals, state["plus"].shape, "advance")
+        for cells, u, noise in cell_blocks(xp, state, drive, xi if self.normals else None):
+            draws = list(noise) if noise is not None else []
+            pulses = noise[: self.law.normals] if noise is not None else None
+            for side, sign in (("plus", 1), ("minus", -1)):
+                now = self.aged(xp, cells, side)
+                pulsed = {"theta": now.copy()}
+                self.law.advance_block(xp, pulsed, xp.maximum(u * sign, 0), dt, pulses)
+                changed = pulsed["theta"] != now
+                cells[side][...] = xp.where(changed, pulsed["theta"], cells[side])
+                age = cells[f"age_{side}"]
+                age[...] = xp.where(changed, age.dtype.type(self.t0), age + age.dtype.type(dt))
+            self.refresh(xp, cells, draws[self.law.normals] if self.programming_noise else None)
+            self.read(xp, cells, draws[-1] if self.read_noise else None)
+
+    def value(self, xp: Any, state: State) -> Array:
+        return state["seen"]
+
+    def aged(self, xp: Any, cells: State, side: str) -> Array:
+        """What drift has left of one side [cells]."""
+        programmed = cells[side]
+        if not self.drift:
+            return programmed
+        nu = self.drift_exponent(xp, programmed / self.b_max, cells[f"nu_{side}"])
+        return programmed * (cells[f"age_{side}"] / self.t0) ** -nu
+
+    def write(self, xp: Any, cells: State, weight: Array, xi: Array | None, where: Array | bool = True) -> None:
+        """Erase both cells `where` [cells] and program the difference `weight` on one of them."""
+        for side, sign in (("plus", 1), ("minus", -1)):
+            target = xp.maximum(weight * sign, 0)
+            if xi is not None:
+                error = self.programming_sigma(target / self.b_max) * (self.b_max / self.g_max) * xi
+                target = xp.clip(target + error, 0, self.b_max)
+            cells[side][...] = xp.where(where, target, cells[side])
+            cells[f"age_{side}"][...] = xp.where(where, self.t0, cells[f"age_{side}"])
+
+    def refresh(self, xp: Any, cells: State, xi: Array | None) -> None:
+        """Rewrite pairs of which one cell is nearly full while the other is not empty."""
+        plus, minus = cells["plus"], cells["minus"]
+        full = (xp.maximum(plus, minus) > self.refresh_level * self.b_max) & (xp.minimum(plus, minus) > 0)
+        if xp.any(full):
+            self.write(xp, cells, self.aged(xp, cells, "plus") - self.aged(xp, cells, "minus"), xi, full)
+
+    def read(self, xp: Any, cells: State, xi: Array | None) -> None:
+        """Store what a read shows now."""
+        total, variance = 0.0, 0.0
+        for side, sign in (("plus", 1), ("minus", -1)):
+            now = self.aged(xp, cells, side)
+            total = total + sign * now
+            if xi is not None:
+                since = cells[f"age_{side}"] - self.t0
+                variance = variance + (now * self.read_sigma(xp, cells[side] / self.b_max, since)) ** 2
+        noise = 0.0 if xi is None else xp.sqrt(variance) * xi
+        cells["seen"][...] = self.weight_scale * (total + noise)
