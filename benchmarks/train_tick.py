@@ -1,8 +1,8 @@
 """Seconds per training tick of a matched 784-128-10 network beside one PyTorch (CPU) training step of the same network.
 
 A tick moves every wave one line further, both ways, through every layer; every port hears its gradient, every device
-moves, the ledger closes. The PyTorch step is forward, backward and SGD. Both use float32 and both cores; they take turns,
-and medians are compared. Run alone: ``python benchmarks/train_tick.py``.
+moves, the ledger closes. The PyTorch step is forward, backward and SGD. Both use float32 and both cores; they take
+turns, and medians are compared. Run alone: ``python benchmarks/train_tick.py``.
 """
 
 import statistics

@@ -28,6 +28,7 @@ class CapacitorCell(LinearStep):
 
     leak_time: Any = quantity("s", 1.0)
     rest: Any = quantity("1", 0.0)
+    leak_time_spread: Any = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

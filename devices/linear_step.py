@@ -60,6 +60,8 @@ class LinearStep(StepDevice):
 
     gamma_up: Any = quantity("1", 0.0)
     gamma_down: Any = quantity("1", 0.0)
+    gamma_up_spread: Any = 0.0
+    gamma_down_spread: Any = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,7 +11,27 @@ from devices.errors import CardError
 MODELS: dict[str, str | type[Device]] = {
     "ideal_gradient": "devices.ideal:Gradient",
     "ideal_momentum": "devices.ideal:Momentum",
+    "langevin": "devices.langevin:Langevin",
+    "constant_step": "devices.linear_step:ConstantStep",
+    "linear_step": "devices.linear_step:LinearStep",
     "soft_bounds": "devices.pulsed:SoftBounds",
+    "exponential_step": "devices.exponential_step:ExponentialStep",
+    "power_step": "devices.power_step:PowerStep",
+    "tabulated_step": "devices.tabulated_step:TabulatedStep",
+    "capacitor": "devices.capacitor:CapacitorCell",
+    "ecram": "devices.ecram:Ecram",
+    "pcm_pair": "devices.pcm:PcmPair",
+    "sonos": "devices.sonos:Sonos",
+    "vteam": "devices.vteam:Vteam",
+    "ion_drift": "devices.ion_drift:IonDrift",
+    "domain_wall": "devices.domain_wall:DomainWall",
+    "thermo_optic": "devices.thermo_optic:ThermoOptic",
+    "lithium_niobate": "devices.electro_optic:LithiumNiobate",
+    "barium_titanate": "devices.electro_optic:BariumTitanate",
+    "mems": "devices.mems:Mems",
+    "photonic_pcm": "devices.photonic_pcm:PhotonicPcm",
+    "photorefractive": "devices.photorefractive:Photorefractive",
+    "varactor": "devices.varactor:Varactor",
 }
 
 

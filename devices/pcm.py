@@ -10,6 +10,7 @@ from devices.blocks import cell_blocks
 from devices.device import Array, Device, State, StateVariable, as_cells, need_normals, quantity
 from devices.errors import DeviceError
 from devices.exponential_step import ExponentialStep
+from devices.variability import as_spread, keep_sign
 
 SMALLEST = 1e-6  # share of g_max that counts as zero where a formula has log g or 1/g
 
@@ -48,6 +49,7 @@ class PcmPair(Device):
     gamma_up: float = quantity("1", 2.5)
     slope: float = quantity("1", -1.0)
     cycle_to_cycle: float = quantity("1", 0.0)
+    dw_min_spread: Any = 0.0
     mode: str = "continuous"
     rounding: str = "stochastic"
     refresh_level: float = quantity("1", 0.9)
@@ -108,7 +110,8 @@ class PcmPair(Device):
 
     @property
     def initial_normals(self) -> int:
-        return 2 * int(self.drift) + int(self.programming_noise) + int(self.read_noise)
+        per_side = int(self.drift) + int(bool(as_spread(self.dw_min_spread)))
+        return 2 * per_side + int(self.programming_noise) + int(self.read_noise)
 
     def clip_range(self) -> tuple[float, float]:
         return (-self.weight_scale * self.b_max, self.weight_scale * self.b_max)
@@ -137,12 +140,15 @@ class PcmPair(Device):
     def create(self, initial: Array, xi: Array | None = None) -> State:
         weight = as_cells(self, initial) / initial.dtype.type(self.weight_scale)
         need_normals(self, xi, self.initial_normals, weight.shape, "create")
-        draws = iter(xi if xi is not None else ())
+        draws, spread = iter(xi if xi is not None else ()), as_spread(self.dw_min_spread)
         state = {"plus": np.zeros_like(weight), "minus": np.zeros_like(weight)}
         for side in ("plus", "minus"):
             state[f"age_{side}"] = np.full_like(weight, self.t0)
             if self.drift:
                 state[f"nu_{side}"] = next(draws).astype(weight.dtype)
+            if spread:
+                sizes = keep_sign(spread.draw(next(draws), self.dw_min), self.dw_min)
+                state[f"dw_min_{side}"] = sizes.astype(weight.dtype)
         self.write(np, state, np.clip(weight, -self.b_max, self.b_max), next(draws) if self.programming_noise else None)
         state["seen"] = np.zeros_like(weight)
         self.read(np, state, next(draws) if self.read_noise else None)
@@ -156,6 +162,8 @@ class PcmPair(Device):
             for side, sign in (("plus", 1), ("minus", -1)):
                 now = self.aged(xp, cells, side)
                 pulsed = {"theta": now.copy()}
+                if f"dw_min_{side}" in cells:
+                    pulsed["dw_min"] = cells[f"dw_min_{side}"]
                 self.law.advance_block(xp, pulsed, xp.maximum(u * sign, 0), dt, pulses)
                 changed = pulsed["theta"] != now
                 cells[side][...] = xp.where(changed, pulsed["theta"], cells[side])

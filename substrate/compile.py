@@ -102,8 +102,8 @@ class _Compiler:
         steps = int(np.floor(line.delay / self.dt + 0.5))
         if line.delay < self.dt * (1.0 - 1e-9):
             raise CompileError(
-                f"Line {connection.name!r} must last at least one step, but delay={line.delay:.6g} s < dt={self.dt:.6g} s; "
-                "lower dt or lengthen the line"
+                f"Line {connection.name!r} must last at least one step, "
+                f"but delay={line.delay:.6g} s < dt={self.dt:.6g} s; lower dt or lengthen the line"
             )
         error = steps * self.dt / line.delay - 1.0
         if abs(error) > ROUNDING_WARNING:
@@ -112,7 +112,7 @@ class _Compiler:
                 f"({error:+.2%}); choose dt so that its delay is a whole number of steps",
                 stacklevel=4,
             )
-        sigmas = [pass_noise_sigma(g, line.temperature, self.dt, self.reference_power) for g in line.gains]
+        sigmas = [float(pass_noise_sigma(g, line.temperature, self.dt, self.reference_power)) for g in line.gains]
         row = self.rows.get(steps, 0)
         self.rows[steps] = row + channels
         sources = (self._noise_source(), self._noise_source())

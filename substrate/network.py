@@ -125,7 +125,7 @@ class Network:
         ``second``, so that a chain reads left to right. Raises NetworkError for unknown or taken ports.
         """
         a, b = self._resolve(first, -1), self._resolve(second, 0)
-        name = name or f"{a.node}-{b.node}"
+        name = name or self._line_name(a, b)
         if name in self.connections:
             raise NetworkError(f"There are two lines called {name!r}; give one another name")
         taken = {ref for c in self.connections.values() for ref in (c.first, c.second)}
@@ -138,6 +138,10 @@ class Network:
         if n_a != n_b:
             raise NetworkError(f"Line {name!r} joins {a} ({n_a} channels) to {b} ({n_b} channels); they must agree")
         self.connections[name] = Connection(name, a, b, line)
+
+    def _line_name(self, a: PortReference, b: PortReference) -> str:
+        names = (f"{a.node}-{b.node}" + (f"-{count}" if count else "") for count in range(len(self.connections) + 1))
+        return next(name for name in names if name not in self.connections)
 
     def _resolve(self, text: str, default: int) -> PortReference:
         node, _, port = text.partition(".")

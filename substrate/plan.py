@@ -64,7 +64,7 @@ class LineEnd:
 
 @dataclass(frozen=True)
 class Signal:
-    """A wave inside a block: ``[channels, steps, batch]``, or ``[channels, 1, batch]`` when it cannot change in a block."""
+    """A wave inside a block: ``[channels, steps, batch]``, or ``[channels, 1, batch]`` when constant in a block."""
 
     label: str
     channels: int

@@ -93,7 +93,8 @@ class Simulation:
             held = self.state.inputs[name]
             if np.shape(value) != held.shape[::-1]:
                 raise NetworkError(
-                    f"{name!r} holds [batch, channels] = {held.shape[::-1]}, but the values given have shape {np.shape(value)}"
+                    f"{name!r} holds [batch, channels] = {held.shape[::-1]}, "
+                    f"but the values given have shape {np.shape(value)}"
                 )
             held[...] = self.stepper.xp.asarray(value).T
         self.state.version += 1
@@ -101,11 +102,15 @@ class Simulation:
     def run(self, steps: int) -> None:
         """Advance by ``steps`` steps with the parameters as they are; raises DivergenceError when the waves blow up."""
         done = 0
-        while done < steps:
-            count = min(self.block, steps - done)
-            self.stepper.step(count)
-            self._close_block()
-            done += count
+        with np.errstate(over="ignore", invalid="ignore"):  # told by _close_block, in words
+            while done < steps:
+                count = min(self.block, steps - done)
+                try:
+                    self.stepper.step(count)
+                except FloatingPointError:
+                    raise self._diverged() from None
+                self._close_block()
+                done += count
 
     def listen(self, steps: int) -> None:
         """Run ``steps`` steps while the ports listen, leaving in ``state.drive`` the mean drive, minus the gradient.
@@ -117,7 +122,7 @@ class Simulation:
 
     @contextmanager
     def listening(self, steps: int) -> Iterator[None]:
-        """Within, the ports listen; all the ``run`` calls inside must add up to ``steps`` steps (see :meth:`listen`)."""
+        """Within, the ports listen; the ``run`` calls inside must add up to ``steps`` steps (see :meth:`listen`)."""
         state = self.state
         state.drive_scale, state.drive_fresh = -1.0 / (self.batch * steps), True
         yield
@@ -130,12 +135,16 @@ class Simulation:
         state.ledger[...] = 0.0
         moved = float(np.abs(flows).sum()) + stored + self._stored
         if not np.isfinite(moved):
-            raise DivergenceError(
-                f"The waves grew beyond all bounds at t = {self.time:.6g} s; lower the rate of the devices, or the gain of the network"
-            )
+            raise self._diverged()
         residual = abs(stored - self._stored - float(flows @ FLOW_SIGNS)) / moved if moved > 0.0 else 0.0
         self._stored = stored
         self._residual = max(self._residual, residual)
+
+    def _diverged(self) -> DivergenceError:
+        return DivergenceError(
+            f"The waves grew beyond all bounds at t = {self.time:.6g} s; "
+            "lower the rate of the devices, or the gain of the network"
+        )
 
     def take_ledger(self) -> Ledger:
         """The energy books in joules since they were last taken."""
@@ -153,7 +162,7 @@ class Simulation:
         return taken
 
     def field(self, line: str) -> tuple[np.ndarray, np.ndarray]:
-        """The waves inside a line now: forward and returning, each ``[channels, steps, batch]`` from first end to second."""
+        """The waves inside a line now, forward and returning: ``[channels, steps, batch]`` from first end to second."""
         rows = next((r for r in self.plan.lines if r.name == line), None)
         if rows is None:
             raise NetworkError(f"There is no line {line!r}; the lines are {', '.join(r.name for r in self.plan.lines)}")

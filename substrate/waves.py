@@ -41,10 +41,11 @@ def reflection_coefficient(z_load: Any, z0: float) -> Any:
 def waves_from_voltage(v: Any, i: Any, z0: float) -> tuple[Any, Any]:
     """Power waves ``(a, b)`` (sqrt(W)) at a port with voltage ``v`` (V) and current ``i`` (A) into the port.
 
-    ``a`` travels into the port, ``b`` out of it; ``|a|^2 - |b|^2`` is the power absorbed. Source: Kurokawa 1965, eq. (1), real z0.
+    ``a`` travels into the port, ``b`` out of it; ``|a|^2 - |b|^2`` is the power absorbed. Source: Kurokawa 1965,
+    eq. (1), for real z0.
 
     >>> a, b = waves_from_voltage(1.0, 0.02, 50.0)
-    >>> b, round(a * a, 12)
+    >>> float(b), round(float(a * a), 12)
     (0.0, 0.02)
     """
     root = np.sqrt(z0)

@@ -18,12 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # of them; "nodes" stands for the package with all its files.
 LAYERS = [
     ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles"],
+    ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
     ["network", "nodes", "activations", "losses"],
     ["plan", "compile"],
     ["backends"],
     ["simulation"],
     ["learning"],
-    ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read", "config"],
+    ["config"],
     ["plot", "export", "report"],
     ["cli", "__main__"],
 ]

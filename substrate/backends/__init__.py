@@ -20,7 +20,10 @@ class Stepper(Protocol):
     probed: list[list[Any]]  # per probe of the plan, the blocks recorded since the list was last emptied
 
     def step(self, steps: int) -> None:
-        """Advance the state by ``steps`` <= plan.block steps; inputs and parameters do not change meanwhile."""
+        """Advance the state by ``steps`` <= plan.block steps; inputs and parameters do not change meanwhile.
+
+        May raise FloatingPointError when a wave is no longer finite.
+        """
 
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""

@@ -57,11 +57,14 @@ class Stepper:
     def step(self, steps: int) -> None:
         """Advance by ``steps``, one after the other."""
         for _ in range(steps):
-            self._one_step()
+            try:
+                self._one_step()
+            except (OverflowError, ValueError) as error:  # how Python's own floats say infinity and NaN
+                raise FloatingPointError(str(error)) from error
 
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
-        return math.fsum(float(value) ** 2 for cells in self.state.cells for value in cells.ravel())
+        return math.fsum(v * v for cells in self.state.cells for v in cells.ravel().tolist())
 
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
         """Take over new device values and book what the cells absorbed."""

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from substrate.activations import activation_named
+from substrate.learning.layered import chain
 from substrate.losses import loss_named
 from substrate.network import Network
 from substrate.nodes import Load
-from substrate.learning.layered import chain
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -44,9 +44,7 @@ class Backprop:
         p = self.loss.gradient(np, z, y.T) / x.shape[0]
         gradient: dict[str, np.ndarray] = {}
         for stage, (name, value) in zip(reversed(self.stages), reversed(kept), strict=True):
-            if stage.kind == "line":
-                p = value * p
-            elif stage.kind == "activation":
+            if stage.kind == "line" or stage.kind == "activation":
                 p = value * p
             else:
                 through = 1.0 - self._tap(name)
@@ -58,7 +56,8 @@ class Backprop:
 
     def _forward(self, parameters: Parameters, x: np.ndarray) -> tuple[np.ndarray, list[tuple[str, Any]]]:
         """The output ``[outputs, samples]`` and what each stage must remember for the way back."""
-        wave, kept = x.T, []
+        wave = x.T
+        kept: list[tuple[str, Any]] = []
         for stage in self.stages:
             if stage.kind == "line":
                 line = self.network.connections[stage.name].line

@@ -26,7 +26,7 @@ class Answer:
 
 
 def score(z: np.ndarray, y: np.ndarray, loss: Loss, labels: bool) -> tuple[float, float]:
-    """Accuracy (nan where targets are no labels) and mean loss of outputs ``z`` against ``y``, both [samples, outputs]."""
+    """Accuracy (nan where targets are no labels) and mean loss of ``z`` against ``y``, [samples, outputs]."""
     accuracy = float(np.mean(z.argmax(axis=1) == y.argmax(axis=1))) if labels else float("nan")
     return accuracy, float(loss.value(np, z.T, y.T).mean())
 

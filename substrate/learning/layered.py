@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def layered(
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x77])))
     net = Network()
     before = net.add(DataSource(sizes[0], source_temperature), INPUT)
-    for layer, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
         matrix = rng.normal(0.0, scale / np.sqrt(inputs), (outputs, inputs))
         mesh = net.add(Weights(matrix, np.zeros(outputs) if bias else None, tap), f"w{layer}")
         net.connect(before, mesh)

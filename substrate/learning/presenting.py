@@ -35,8 +35,8 @@ class Timing:
         round_trip = round(2.0 * forward_delay(network) / settings.dt)
         if settle < dwell and settle < round_trip:
             raise ConfigError(
-                f"settle={settle * settings.dt:.6g} s is shorter than the round trip, {round_trip * settings.dt:.6g} s, so the "
-                "waves would not have settled when the devices take the rest of the dwell; raise settle or leave it out"
+                f"settle={settle * settings.dt:.6g} s is shorter than the round trip, {round_trip * settings.dt:.6g} s: "
+                "the waves would not have settled when the devices take the rest of the dwell; raise settle or leave it out"
             )
         interval = (
             block if settings.device_interval is None else settings.steps(settings.device_interval, "device_interval")

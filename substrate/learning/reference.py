@@ -13,7 +13,7 @@ from substrate.network import Network
 class DigitalTraining:
     """Gradient descent (or momentum) by exact backpropagation, with the step that the devices' nominal rate means.
 
-    A device with rate mu (1/s) held for a dwell moves by ``mu * dwell * drive``: that product is the learning rate here.
+    A device with rate mu (1/s) held for a dwell moves by ``mu * dwell * drive``: that is the learning rate here.
     A device with a ``time_constant`` is followed as momentum, by the exact motion over one dwell.
     """
 

@@ -247,7 +247,8 @@ def _check_sizes(network: Network, dataset: Dataset, settings: TrainSettings) ->
         )
     if load.ports[0].channels != dataset.outputs:
         raise DataError(
-            f"Data set {dataset.name!r} needs {dataset.outputs} outputs, but the network's load has {load.ports[0].channels} channels"
+            f"Data set {dataset.name!r} needs {dataset.outputs} outputs, "
+            f"but the network's load has {load.ports[0].channels} channels"
         )
     if getattr(load, "loss", "") == "cross_entropy" and not dataset.classes:
         raise DataError(

@@ -9,9 +9,9 @@ from substrate.nodes.base import Node, Port, require_channels, require_temperatu
 
 @dataclass(frozen=True)
 class Load(Node):
-    """A load that absorbs the arriving wave ``z`` and sends back ``dPhi/dz`` of its loss (``mse`` or ``cross_entropy``).
+    """A load that absorbs the arriving wave ``z`` and sends back ``dPhi/dz`` of its loss.
 
-    Training is the reflected power falling. ``temperature`` (K) is that of its matched resistance, which adds thermal
+    ``loss`` is ``mse`` or ``cross_entropy``. Training is the reflected power falling. ``temperature`` (K) is that of its matched resistance, which adds thermal
     noise to the reflected wave. Raises NetworkError. Source: ``docs/theory.md``, section "Matched".
 
     >>> Load(10, "cross_entropy").ports

@@ -10,7 +10,8 @@ from substrate.nodes.base import Node, Port, require_channels, require_temperatu
 class DataSource(Node):
     """A matched source that emits one held value per channel and sample, and absorbs the returning wave.
 
-    ``temperature`` (K) is that of its matched resistance, which adds thermal noise to what it emits. Raises NetworkError.
+    ``temperature`` (K) is that of its matched resistance, which adds thermal noise to what it emits.
+    Raises NetworkError.
 
     >>> DataSource(64).ports
     (Port(name='out', channels=64),)

@@ -33,7 +33,8 @@ class Weights(Node):
             raise NetworkError(f"Weights need a matrix [outputs, inputs], but its shape is {self.matrix.shape}")
         if self.bias is not None and self.bias.shape != self.matrix.shape[:1]:
             raise NetworkError(
-                f"Weights with {self.matrix.shape[0]} outputs need a bias of that length, but its shape is {self.bias.shape}"
+                f"Weights with {self.matrix.shape[0]} outputs need a bias of that length, "
+                f"but its shape is {self.bias.shape}"
             )
         if not 0.0 <= self.tap < 1.0:
             raise NetworkError(f"The tap of weights is a share of power in [0, 1), but tap={self.tap!r}")

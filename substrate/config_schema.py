@@ -1,0 +1,179 @@
+"""What a training file may say: the strict schema of `substrate train FILE.toml`."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from substrate.errors import ConfigError
+from substrate.units import quantity
+
+
+def _reader(dimension: str) -> Callable[[Any], float]:
+    """Reads a number or a text with a unit as SI; a wrong unit becomes pydantic's ValueError."""
+
+    def read(value: Any) -> float:
+        try:
+            return quantity(value, dimension)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    return read
+
+
+Time = Annotated[float, BeforeValidator(_reader("time")), Field(gt=0, examples=["10 ps"])]
+Impedance = Annotated[float, BeforeValidator(_reader("resistance")), Field(gt=0, examples=["50 ohm"])]
+Decibels = Annotated[float, BeforeValidator(_reader("loss")), Field(ge=0, examples=["0.2 dB"])]
+Temperature = Annotated[float, BeforeValidator(_reader("temperature")), Field(ge=0, examples=["300 K"])]
+Power = Annotated[float, BeforeValidator(_reader("power")), Field(gt=0, examples=["1 mW"])]
+Rate = Annotated[float, BeforeValidator(_reader("rate")), Field(ge=0, examples=["2e9 1/s"])]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _number(value: Any) -> Any:
+    """A whole number is a number too."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+
+
+class Strict(BaseModel):
+    """A table in which unknown keys are errors and texts are no numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class NetworkTable(Strict):
+    """[network]: the layers, and what stands at both ends."""
+
+    layers: Annotated[list[Count], Field(min_length=2, examples=[[64, 48, 32, 10]])]
+    activation: Literal["tanh", "relu", "sigmoid", "softplus", "identity"] = "tanh"
+    weights: Literal["matched"] = "matched"
+    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
+    bias: bool = True
+    scale: Annotated[Number, Field(ge=0)] = 1.0  # of the initial weights: standard deviation times sqrt(inputs)
+    tap: Annotated[Number, Field(ge=0)] = 0.0
+    source_temperature: Temperature = 0.0
+    load_temperature: Temperature = 0.0
+
+
+class LineTable(Strict):
+    """[line]: every line of the network, or [[line]]: one table per layer."""
+
+    delay: Time
+    impedance: Impedance = 50.0
+    loss: Decibels = 0.0
+    loss_back: Decibels | None = None
+    temperature: Temperature = 0.0
+
+
+class ClockTable(Strict):
+    """[clock]: the wave step, how long a batch is held, and what unit amplitude means."""
+
+    dt: Time
+    dwell: Time
+    settle: Time | None = None
+    device_interval: Time | None = None
+    reference_power: Power = 1e-3
+
+
+class DataTable(Strict):
+    """[data]: a shipped data set, a path to an .npz, or a pair of IDX files; paths start at the training file."""
+
+    dataset: str = "digits"
+    images: str | None = None
+    labels: str | None = None
+    seed: Seed = 0
+    test_fraction: Annotated[Number, Field(ge=0, lt=1)] = 0.2
+    validation_fraction: Annotated[Number, Field(ge=0, lt=1)] = 0.1
+    scale: Literal["range", "centred", "standard", "none"] = "range"
+
+    @model_validator(mode="after")
+    def check_pair(self) -> "DataTable":
+        """IDX files come in pairs."""
+        if (self.images is None) != (self.labels is None):
+            missing, there = ("labels", "images") if self.labels is None else ("images", "labels")
+            raise ValueError(f"IDX files come in pairs, but there is only {there!r}: give {missing!r} as well")
+        if self.images is not None and "dataset" in self.model_fields_set:
+            raise ValueError("give either 'dataset' or the pair 'images' and 'labels', not both")
+        return self
+
+
+class PortTable(Strict):
+    """[device.bias]: the device at some of the ports: a card (name or path) or a model, and its numbers."""
+
+    card: str | None = None
+    model: str | None = None
+    rate_per_batch: Annotated[Number, Field(ge=0)] | None = None  # rate times dwell
+    rate: Rate | None = None
+    parameters: dict[str, float | int | str | bool] = {}
+
+    @model_validator(mode="after")
+    def check_choices(self) -> "PortTable":
+        """One device, one rate."""
+        if (self.card is None) == (self.model is None):
+            found = "neither" if self.card is None else "both"
+            raise ValueError(f"give either 'card' (such as \"ideal_gradient\") or 'model', but there are {found}")
+        if self.rate is not None and self.rate_per_batch is not None:
+            raise ValueError(
+                "give either 'rate_per_batch' (the step per batch, without unit) or 'rate' (in 1/s), but there are both"
+            )
+        if "rate" in self.parameters:
+            raise ValueError("the rate belongs into [device] itself, as 'rate_per_batch' or 'rate', not in parameters")
+        return self
+
+
+class DeviceTable(PortTable):
+    """[device]: the device at every port; with [device.bias], at all but the biases."""
+
+    bias: PortTable | None = None
+
+
+class TrainingTable(Strict):
+    """[training]: batches, epochs, and how the numbers are crunched."""
+
+    batch: Count = 50
+    epochs: Count = 30
+    backend: str = "cpu"
+    precision: Literal["float64", "float32"] = "float64"
+
+
+class RecordTable(Strict):
+    """[record]: what goes into the run file, and how often."""
+
+    device_every: Count = 10
+    ledger_every_tick: bool = False
+    field_batches: Annotated[int, Field(ge=0)] = 3
+    checkpoint_seconds: Annotated[Number, Field(ge=0)] = 10.0
+    compression: Literal["lzf", "gzip"] | None = None
+
+
+class TrainConfig(Strict):
+    """A whole training file; numbers are SI once it is read."""
+
+    schema_version: Literal[1] = Field(alias="schema", examples=[1])
+    kind: Literal["train"] = Field(examples=["train"])
+    title: str = ""
+    seed: Seed = 0
+    network: NetworkTable
+    line: list[LineTable]
+    clock: ClockTable
+    data: DataTable = DataTable()
+    device: DeviceTable
+    training: TrainingTable = TrainingTable()
+    record: RecordTable = RecordTable()
+
+    @model_validator(mode="after")
+    def check_lines(self) -> "TrainConfig":
+        """As many lines as layers, or one for all."""
+        layers = len(self.network.layers) - 1
+        if len(self.line) not in (1, layers):
+            raise ValueError(
+                f"{layers} layers of weights (network.layers has {layers + 1} sizes) need one table [line] for all "
+                f"or {layers} tables [[line]], but there are {len(self.line)}"
+            )
+        if self.device.bias is not None and not self.network.bias:
+            raise ValueError("[device.bias] has no ports to sit at, since network.bias is false: drop one of the two")
+        return self
