@@ -11,6 +11,7 @@ from devices.device import Array, Device, State, StateVariable, as_cells, quanti
 from devices.errors import DeviceError
 
 EDGE = 1e-6  # with a window a cell at a bound can never leave it; keep this far away
+NEWTON_STEPS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class IonDrift(Device):
     mobility in m^2/(V s), length in m, r in ohm; a drive u holds v = volts u (V) if |v| > threshold (V), else 0.
     `window`
     "none" is f = 1, solved by M^2 = M0^2 - 2 K flux; "joglekar" is f = 4 w (1 - w), solved by inverting its integral to
-    rounding (60 bisections). Both hold at any dt. The weight is the conductance between its limits. Raises DeviceError.
+    rounding. Both hold at any dt. The weight is the conductance between its limits. Raises DeviceError.
     Source: Strukov et al. 2008; Joglekar & Wolf 2009 (window, p = 1); numbers as in MemTorch (305c3a74).
 
     >>> cell = IonDrift(threshold=0.0, window="none", volts=1.0)
@@ -89,23 +90,26 @@ class IonDrift(Device):
     def windowed(self, xp: Any, w: Array, push: Array) -> Array:
         """Doped share after `push`, f = 4 w (1-w): (r_off log w - r_on log(1 - w))/4 grows by `push`.
 
-        In y = logit(w) that function has a slope between r_on/4 and r_off/4, which brackets the root.
+        In y = logit(w) that function rises with a slope that falls from r_off/4 to r_on/4, so Newton's method started
+        left of the root never passes it; 16 steps reach rounding.
         """
         w = xp.clip(w, EDGE, 1 - EDGE)
-        start = xp.log(w / (1 - w))
-        goal = self.charge(xp, start) + push
-        far, near = start + 4 * push / self.r_on, start + 4 * push / self.r_off
-        edge = np.log((1 - EDGE) / EDGE)
-        low, high = (xp.clip(bound(far, near), -edge, edge) for bound in (xp.minimum, xp.maximum))
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            short = self.charge(xp, middle) < goal
-            low, high = xp.where(short, middle, low), xp.where(short, high, middle)
-        return xp.clip(1 / (1 + xp.exp(-0.5 * (low + high))), EDGE, 1 - EDGE)
+        y = xp.log(w / (1 - w))
+        goal = self.charge(xp, y)[0] + push
+        y = xp.maximum(y + xp.minimum(4 * push / self.r_on, 4 * push / self.r_off), -60.0)
+        for _ in range(NEWTON_STEPS):
+            charge, slope = self.charge(xp, y)
+            y = y + (goal - charge) / slope
+        return xp.clip(1 / (1 + xp.exp(-xp.clip(y, -60, 60))), EDGE, 1 - EDGE)
 
-    def charge(self, xp: Any, logit: Array) -> Array:
-        """The function of logit(w) that grows linearly with the flux (ohm)."""
-        return 0.25 * (self.r_on * xp.logaddexp(0, logit) - self.r_off * xp.logaddexp(0, -logit))
+    def charge(self, xp: Any, logit: Array) -> tuple[Array, Array]:
+        """The function of logit(w) that grows linearly with the flux (ohm), and its slope."""
+        small = xp.exp(-xp.abs(logit))
+        both = xp.log1p(small)
+        above, below = xp.maximum(logit, 0), xp.maximum(-logit, 0)
+        charge = 0.25 * (self.r_on * (above + both) - self.r_off * (below + both))
+        share = xp.where(logit > 0, 1, small) / (1 + small)
+        return charge, 0.25 * (self.r_off + (self.r_on - self.r_off) * share)
 
     def value(self, xp: Any, state: State) -> Array:
         return to_weight(1 / self.resistance(xp, state), *limits(self.r_on, self.r_off), self.weight_scale)

@@ -94,11 +94,8 @@ def _syntax(text: str, name: str, message: str) -> str:
     what, _, where = message.rpartition(" (at ")
     if not what:
         return f"{name}: not valid TOML: {message}"
-    if where.startswith("line "):
-        line = int(where.split()[1].strip(","))
-    else:
-        line = len(text.splitlines())
     lines = text.splitlines()
+    line = int(where.split()[1].strip(",")) if where.startswith("line ") else len(lines)
     shown = f": {lines[line - 1].strip()}" if 0 < line <= len(lines) else ""
     return f"{name}:{line}: not valid TOML: {what[:1].lower()}{what[1:]}{shown}"
 

@@ -63,7 +63,8 @@ class Origin:
                 return f"--set {typed}"
             if (line := self.lines.get(shown[:length])) is not None:
                 return f"{self.name}:{line}"
-        return self.name
+        inside = (typed for path, typed in self.overrides.items() if shown and path[: len(shown)] == shown)
+        return next((f"--set {typed}" for typed in inside), self.name)
 
     def shown(self, path: Path) -> Path:
         """The path as the user writes it: no index where there is one [line], else counted from 1."""

@@ -32,15 +32,13 @@ class Timing:
         """The timing of a network under settings; ``block`` is the shortest delay in steps."""
         dwell = settings.steps(settings.dwell, "dwell")
         settle = dwell if settings.settle is None else settings.steps(settings.settle, "settle")
+        interval = block if settings.device_interval is None else settings.steps(settings.device_interval, "interval")
         round_trip = round(2.0 * forward_delay(network) / settings.dt)
-        if settle < dwell and settle < round_trip:
+        if settle < min(dwell, round_trip + interval):
             raise ConfigError(
-                f"settle={settle * settings.dt:.6g} s is shorter than the round trip, {round_trip * settings.dt:.6g} s: "
-                "the waves would not have settled when the devices take the rest of the dwell; raise settle or leave it out"
+                f"settle={settle * settings.dt:.6g} s must cover a round trip and one device interval, "
+                f"{(round_trip + interval) * settings.dt:.6g} s, for the devices to hear settled waves; raise it or leave it out"
             )
-        interval = (
-            block if settings.device_interval is None else settings.steps(settings.device_interval, "device_interval")
-        )
         return cls(dwell, settle, interval, round_trip)
 
     @property
@@ -56,10 +54,11 @@ class Presenter:
     labels), so the load never compares the last answer with the next question.
 
     While waves are simulated the devices move at every tick under what they hear. A hold is one step of the devices
-    under the settled drive. Where waves are noisy the settled drive is that of a cold twin of the substrate, and the
-    noise that the hold would have integrated is the deviation heard in the window, scaled by ``sqrt(window / hold)``
-    and with a random sign: its covariance is that of the integrated noise, across cells and through echoes, and it is
-    uncorrelated with what the window itself has already done to the devices.
+    under the settled drive. Where waves are noisy, that is the settled drive of a cold twin of the substrate, plus the
+    noise the hold would have integrated: the deviation heard in the window, scaled by ``sqrt(window / hold)``, with a
+    random sign. Its covariance is that of the integrated noise, across cells and through echoes, and the sign makes it
+    uncorrelated with what the window itself has already done to the devices. This is right to first order in the noise:
+    what nonlinear nodes rectify of very strong noise acts in the window only; a longer ``settle`` shows how much it is.
     """
 
     def __init__(self, network: Network, simulation: Simulation, bank: PortBank, settings: TrainSettings) -> None:
@@ -91,7 +90,7 @@ class Presenter:
             last = simulation.take_ledger()
             spent = _added(spent, last)
             done += count
-            if self.twin is not None and done > timing.round_trip:
+            if self.twin is not None and done - count >= timing.round_trip:
                 self._remember(count)
             self.bank.tick(count * dt)
             if self.on_tick is not None:
@@ -141,11 +140,9 @@ class Presenter:
         if self.twin is not None:
             self._listen_to_twin(x, y)
             sign = 1.0 if uniforms(self.settings.seed, SIGN_NOISE, self.presented, 1, 1).item() < 0.5 else -1.0
-            window = self._heard_steps
+            scale = sign * np.sqrt(self._heard_steps / hold)
             for index, group in enumerate(self.bank.groups):
-                if window:
-                    deviation = self._heard[index] / window - group.drive
-                    group.drive += sign * np.sqrt(window / hold) * deviation
+                group.drive += scale * (self._heard[index] / self._heard_steps - group.drive)
         self.bank.tick(hold * self.simulation.plan.dt)
 
     def _listen_to_twin(self, x: np.ndarray, y: np.ndarray) -> None:

@@ -11,7 +11,7 @@ DT = 1e-12
 
 
 def chain_of(sizes: Sequence[int], delays: Sequence[int], seed: int = 0, **options) -> Network:
-    """A layered network whose line k lasts ``delays[k]`` steps; ``loss_db``, ``loss_db_back``, ``temperature`` apply to all."""
+    """A layered network whose line k lasts ``delays[k]`` steps; loss and temperature options apply to every line."""
     line = {key: options.pop(key) for key in ("loss_db", "loss_db_back", "temperature") if key in options}
     lines = [Line(delay=steps * DT, **line) for steps in delays]
     return layered(sizes, line=lines, seed=seed, **options)

@@ -85,10 +85,8 @@ def test_probes_do_not_disturb(backend):
 def test_steady_inputs_give_what_a_warm_source_at_zero_kelvin_would(backend):
     """The source's constant wave is computed once per block; a source that is (almost) cold takes the other path."""
     x, y = samples(chain_of([5, 4, 2], [4, 4]), 3)
-    plans = [
-        compile_network(chain_of([5, 4, 2], [4, 4], source_temperature=t), dt=DT, reference_power=1e3)
-        for t in (0.0, 1e-20)
-    ]
+    networks = [chain_of([5, 4, 2], [4, 4], source_temperature=kelvin) for kelvin in (0.0, 1e-20)]
+    plans = [compile_network(network, dt=DT, reference_power=1e3) for network in networks]
     assert plans[0].signals[0].steady != plans[1].signals[0].steady
     assert_same(*[outcome(plan, x, y, backend=backend) for plan in plans])
 

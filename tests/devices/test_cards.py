@@ -228,7 +228,7 @@ def write(tmp_path, text, name="rram_soft_bounds"):
         ('source = "user"', 'source = "usr"', r"names the source 'usr'.*did you mean 'user'\?"),
         ('model = "soft_bounds"', 'model = "soft_bound"', r"no device model .*did you mean 'soft_bounds'\?"),
         ("version =", "versoin =", r"versoin: unknown key; did you mean 'version'\?"),
-        ('mode = "continuous"', 'mod = "continuous"', r"has no field 'mod'; did you mean 'mode'\?"),
+        ("additive_noise = true", "aditive = true", r"has no field 'aditive'; did you mean 'additive_noise'\?"),
         ("value = 0.1\n", "", r"params.rate.value: Field required"),
         ("schema = 1", "schema = 2", r"schema: Input should be 1"),
         ('id = "rram_soft_bounds"', 'id = "other"', r"rename the file"),

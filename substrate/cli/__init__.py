@@ -1,0 +1,159 @@
+"""The command `substrate`: what can be typed; each command's work is done in its own file, imported when it is run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from substrate.cli.reporting import reported, set_debug
+
+app = typer.Typer(
+    name="substrate",
+    help="Simulate wave-computing hardware that trains itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+devices_app = typer.Typer(help="The catalogue of device cards.", invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(devices_app, name="devices")
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN.h5", help="A run file, finished or not.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from substrate.cli.info import version
+
+        typer.echo(f"wave-substrate {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Simulate wave-computing hardware that trains itself."""
+    set_debug(debug)
+
+
+@app.command()
+def train(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE.toml", help="What to train; see examples/.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN.h5", help="The run file [default: runs/FILE.h5].")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN.h5", help="Continue an unfinished run, bit for bit.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run file if there is one.")] = False,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="NAME", help="Instead of training.backend of the file.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", "-s", metavar="KEY=VALUE", help="Instead of the file's: training.epochs=5, line.loss='0.3 dB'."
+        ),
+    ] = None,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")] = False,
+) -> None:
+    """Train a wave substrate as FILE.toml says, and write everything it does to a run file."""
+    with reported():
+        from substrate.cli.train import Request, run_train
+
+        overrides = [*(set_ or []), *([f"training.backend={backend}"] if backend else [])]
+        run_train(Request(file, out, resume, overwrite, overrides, json_, quiet))
+
+
+@app.command()
+def plot(
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the figures [default: beside RUN.h5].")
+    ] = None,
+) -> None:
+    """Draw the figures of a run and print their paths."""
+    with reported():
+        from substrate.plot import plot_run
+
+        for path in plot_run(run, run.with_suffix("") if out is None else out):
+            typer.echo(path)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="traces.csv or traces.npz.")],
+    devices: Annotated[bool, typer.Option("--devices", help="Every device against time [default].")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Accuracy and loss of every epoch.")] = False,
+    batches: Annotated[bool, typer.Option("--batches", help="Accuracy and loss of every batch.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="The energy books.")] = False,
+    port: Annotated[
+        list[str] | None, typer.Option("--port", metavar="NAME", help="Only these ports: w1.matrix, '*.bias'.")
+    ] = None,
+    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Only every N-th sample.")] = 1,
+) -> None:
+    """Write traces of a run to CSV or NumPy's .npz."""
+    with reported():
+        from substrate.cli.exporting import run_export
+
+        chosen = {"devices": devices, "metrics": metrics, "batches": batches, "ledger": ledger}
+        run_export(run, to, [name for name, wanted in chosen.items() if wanted], port or [], every)
+
+
+@app.command()
+def info(run: RunArgument, json_: Json = False) -> None:
+    """Say what a run file holds: what was run, how far it came, what it found, and its tables."""
+    with reported():
+        from substrate.cli.info import run_info
+
+        run_info(run, json_)
+
+
+@app.command()
+def backends(json_: Json = False) -> None:
+    """List the backends that can run on this machine."""
+    with reported():
+        from substrate.cli.info import run_backends
+
+        run_backends(json_)
+
+
+@devices_app.callback()
+def devices(
+    context: typer.Context,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Only cards with numbers nobody has read in a source yet.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """List the catalogue of device cards; `substrate devices show NAME` prints one."""
+    if context.invoked_subcommand is None:
+        with reported():
+            from substrate.cli.catalogue import run_list
+
+            run_list(unverified, json_)
+
+
+@devices_app.command("show")
+def devices_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A card's name, or the path of a card file.")],
+    json_: Json = False,
+) -> None:
+    """Print one card: every number with its unit, source and how far it is to be trusted."""
+    with reported():
+        from substrate.cli.catalogue import run_show
+
+        run_show(name, json_)
+
+
+def main() -> None:
+    """The console command: exit code 0, 2 for a mistake that can be named, 130 after Ctrl-C, 1 for anything else."""
+    app()

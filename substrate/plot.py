@@ -1,0 +1,44 @@
+"""Draws the figures of a run file: learning, waves, reflected power, devices, ledger."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from substrate.plots import devices, learning, ledger, reflected, waves
+from substrate.plots.data import MissingData, Run
+from substrate.plots.style import paper_style, save
+from substrate.record import RunReader
+
+FIGURES: dict[str, Callable[[Run], Figure]] = {
+    "learning": learning.draw,
+    "waves": waves.draw,
+    "reflected": reflected.draw,
+    "devices": devices.draw,
+    "ledger": ledger.draw,
+}
+
+
+def plot_run(
+    path: str | Path,
+    out_dir: str | Path | None = None,
+    *,
+    pdf: bool = False,
+    tell: Callable[[str], None] = print,
+) -> list[Path]:
+    """Draw every figure that a run file, finished or not, has the data for, and return the files written.
+
+    ``out_dir`` is by default a folder beside the file with its name less the ending; ``pdf`` writes each figure as PDF
+    too; ``tell`` gets a sentence for each figure left out. Raises RunFileError when the file cannot be read.
+    """
+    path = Path(path)
+    folder = path.with_suffix("") if out_dir is None else Path(out_dir)
+    written: list[Path] = []
+    with RunReader.open(path) as reader, paper_style():
+        run = Run(reader)
+        for name, draw in FIGURES.items():
+            try:
+                written += save(draw(run), folder / f"{name}.png", pdf)
+            except MissingData as reason:
+                tell(f"{path}: no figure {name!r}: {reason}")
+    return written

@@ -1,0 +1,159 @@
+"""Figure ``waves``: the rms wave over depth and time, forward and returning, before and after training.
+
+Nothing is smoothed or interpolated. A wave moves one cell per step and keeps its amplitude inside a line (loss and
+noise act where it enters), so the rows recorded at device ticks fix the field at the steps between them exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm, PowerNorm
+from matplotlib.figure import Figure
+
+from substrate.plots.data import MissingData, Run
+from substrate.plots.style import GREY, new_figure, prefix_of
+
+DECADES = 3.0  # of the returning wave that are shown
+MOST_BATCHES = 3  # in a column
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The field while a few batches follow each other, one column per step of the wave clock."""
+
+    forward: np.ndarray  # [depth, steps], rms amplitude; nan where it was not recorded
+    backward: np.ndarray  # [depth, steps]
+    starts: list[int]  # column at which each batch begins
+    first_batch: int  # its number since the start of the run, from 1
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the rows of a run lie in time: seconds per step, cells of each line, batch and time of each row."""
+
+    dt: float
+    cells: list[int]
+    batch: np.ndarray  # int[rows]
+    time: np.ndarray  # float[rows], s since the batch began
+
+
+def draw(run: Run) -> Figure:
+    """The figure; raises MissingData when the field of no batch was recorded."""
+    lines = run.lines()
+    if not lines:
+        raise MissingData("no wave field was recorded")
+    tables = [f"/field/{line}/{way}" for way in ("forward", "backward") for line in lines]
+    time, *fields = run.columns("/field/time", *tables, rows=2)
+    clock = _clock(run, time, fields[: len(lines)])
+    stretches = [_stretch(clock, batches, fields) for batches in _groups(clock.batch)]
+    figure = new_figure(4.0, 7.0 if len(stretches) > 1 else 4.2)
+    panels = figure.subplots(2, len(stretches), sharex="col", sharey=True, squeeze=False)
+    _draw_way(figure, panels[0], stretches, clock, "forward")
+    _draw_way(figure, panels[1], stretches, clock, "backward")
+    _label_depth(panels, clock, lines)
+    _label_columns(panels, stretches, clock)
+    if run.remark:
+        figure.suptitle(run.remark, fontsize=7.0, color=GREY, x=0.99, ha="right")
+    return figure
+
+
+def _clock(run: Run, time: np.ndarray, fields: list[np.ndarray]) -> Clock:
+    cells = [field.shape[1] for field in fields]
+    ends = run.columns("/metrics/batch/time")[0]
+    dwell = float(ends[0])
+    batch = np.ceil(time / dwell - 1e-6).astype(int) - 1
+    return Clock(_step(run, np.diff(time), cells), cells, batch, time - batch * dwell)
+
+
+def _step(run: Run, between: np.ndarray, cells: list[int]) -> float:
+    """Seconds per step: from the file where it says so; else device ticks are taken to be the shortest line apart."""
+    summary, attributes = run.reader.summary, run.reader.attributes
+    if summary.get("round_trip_s"):
+        return float(summary["round_trip_s"]) / (2 * sum(cells))
+    if "dt" in attributes:
+        return float(attributes["dt"])
+    return float(np.median(between)) / min(cells)
+
+
+def _groups(batch: np.ndarray) -> list[list[int]]:
+    """The numbers of the batches in each column: those recorded at the start, and those at the end."""
+    numbers = np.unique(batch)
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    first = parts[0][:MOST_BATCHES].tolist()
+    last = parts[-1][-MOST_BATCHES:].tolist()
+    return [first, last] if last[0] > first[-1] else [first]
+
+
+def _stretch(clock: Clock, batches: list[int], fields: list[np.ndarray]) -> Stretch:
+    steps = np.rint(clock.time / clock.dt).astype(int)
+    length = int(steps[np.isin(clock.batch, batches)].max())
+    half = len(fields) // 2
+    shape = (sum(clock.cells), length * len(batches))
+    forward, backward = np.full(shape, np.nan), np.full(shape, np.nan)
+    depth = 0
+    for index, cells in enumerate(clock.cells):
+        rows = slice(depth, depth + cells)
+        for place, batch in enumerate(batches):
+            chosen = clock.batch == batch
+            ends = place * length + steps[chosen]
+            _paint(forward[rows], ends, fields[index][chosen])
+            # A returning wave is painted the same way, seen from the far end.
+            _paint(backward[rows][::-1], ends, fields[half + index][chosen][:, ::-1])
+        depth += cells
+    return Stretch(forward, backward, [place * length for place in range(len(batches))], batches[0] + 1)
+
+
+def _paint(target: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> None:
+    """Fill ``target[cells, steps]`` from rows recorded at the ends of some steps, along the paths of the waves."""
+    cells, last = len(target), 0
+    for end, row in zip(ends, rows, strict=True):
+        for back in range(min(end - last, end)):  # steps before the row was taken: the wave was that much nearer
+            seen = cells - back
+            if seen > 0:
+                target[:seen, end - 1 - back] = row[back:]
+        # What has left the line by now was in the row before, that much nearer its start.
+        last = end
+
+
+def _draw_way(figure: Figure, panels: np.ndarray, stretches: list[Stretch], clock: Clock, way: str) -> None:
+    images = [getattr(stretch, way) for stretch in stretches]
+    top = max(float(np.nanmax(image)) for image in images)
+    top = top if top > 0.0 else 1.0
+    norm = PowerNorm(0.5, 0.0, top) if way == "forward" else LogNorm(top / 10**DECADES, top, clip=True)
+    factor, _ = prefix_of([clock.dt * image.shape[1] for image in images], "s")
+    mesh: QuadMesh | None = None
+    for axes, image in zip(panels, images, strict=True):
+        x = np.arange(image.shape[1] + 1) * clock.dt * factor
+        y = np.arange(image.shape[0] + 1) * clock.dt * factor
+        mesh = axes.pcolormesh(x, y, image, norm=norm, cmap="viridis", shading="flat", rasterized=True)
+        axes.set_facecolor("white")
+    assert mesh is not None
+    label = "forward, rms amplitude" if way == "forward" else "returning, rms amplitude"
+    figure.colorbar(mesh, ax=list(panels), label=label, pad=0.02, aspect=18)
+
+
+def _label_depth(panels: np.ndarray, clock: Clock, lines: list[str]) -> None:
+    depth = np.concatenate([[0], np.cumsum(clock.cells)])
+    factor, unit = prefix_of([depth[-1] * clock.dt], "s")
+    for axes in panels.ravel():
+        for edge in depth[1:-1]:
+            axes.axhline(edge * clock.dt * factor, color="white", linewidth=0.7)
+        axes.set_ylim(depth[-1] * clock.dt * factor, 0.0)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(f"depth ({unit})")
+
+
+def _label_columns(panels: np.ndarray, stretches: list[Stretch], clock: Clock) -> None:
+    factor, unit = prefix_of([clock.dt * stretch.forward.shape[1] for stretch in stretches], "s")
+    for column, stretch in enumerate(stretches):
+        for axes in panels[:, column]:
+            for start in stretch.starts[1:]:
+                axes.axvline(start * clock.dt * factor, color="white", linewidth=0.7, linestyle=(0, (4, 3)))
+        last = stretch.first_batch + len(stretch.starts) - 1
+        panels[0, column].set_title(f"{'ab'[column]}   Batches {stretch.first_batch} to {last}")
+        panels[1, column].set_xlabel(f"time under waves ({unit})")
+
+
+__all__ = ["Clock", "Stretch", "draw"]
