@@ -42,9 +42,8 @@ class DifferentialPair(Device):
     """Two cells of one kind whose half difference is the value: (plus - minus)/2, driven in opposite directions.
 
     A drive u gives +u to one cell and -u to the other, so the pair moves as fast as one cell and its response is that
-    of
-    both directions at once: asymmetry cancels at first order. Initially the cells sit at +value and -value, so the pair
-    reaches what a cell of symmetric bounds reaches. States: those of the cells as "plus.*" and "minus.*".
+    of both directions at once: asymmetry cancels at first order. Initially the cells sit at +value and -value, so the
+    pair reaches what a cell of symmetric bounds reaches. States: those of the cells as "plus.*" and "minus.*".
     Source: the usual G+ - G- arrangement, e.g. Burr et al. 2017 (10.1080/23746149.2016.1259585).
 
     >>> from devices.pulsed import SoftBounds
@@ -149,8 +148,7 @@ class Defects(Device):
     """Cells of which some are stuck: a share `dead` shows 0 for ever, a share `stuck` a random value of `stuck_range`.
 
     Which cells, and where they are stuck, is drawn once, from two normals per cell. `stuck_range` (lo, hi) is in
-    units of
-    the value. States: the cell's as "cell.*", "stuck" (0 or 1) and "stuck_value". Raises DeviceError.
+    units of the value. States: the cell's as "cell.*", "stuck" (0 or 1) and "stuck_value". Raises DeviceError.
     Source: own; the corrupt-device option of aihwkit does the same for stuck cells.
 
     >>> from devices.ideal import Gradient

@@ -100,8 +100,7 @@ def card(name_or_path: str | Path, **overrides: Any) -> Device:
     """A device made from a card of the catalogue or from a card file, with some of its numbers replaced.
 
     `overrides` are fields of the device class, in SI units. Raises CardError; warns (UnverifiedCardWarning) where the
-    card
-    holds numbers that nobody has read in a source.
+    card holds numbers that nobody has read in a source.
 
     >>> card("ideal_gradient", rate=0.5).rate
     0.5

@@ -31,10 +31,9 @@ class Device(ABC):
     """A material at a parameter port: what it remembers, how a drive moves it, and the number the waves see.
 
     Subclasses are frozen dataclasses. `states` lists the cell's variables; a state is a dict of float arrays of the
-    shape
-    of the cells, all of the dtype of `initial`, that `create` makes and `advance` changes in place. Cell-to-cell
-    parameters
-    are arrays in the same dict, so a checkpoint of the dict is a checkpoint of the cells. Source: docs/architecture.md.
+    shape of the cells, all of the dtype of `initial`, that `create` makes and `advance` changes in place.
+    Cell-to-cell parameters are arrays in the same dict, so a checkpoint of the dict is a checkpoint of the cells.
+    Source: docs/architecture.md.
     """
 
     @property
@@ -71,6 +70,15 @@ class Device(ABC):
         """Lowest and highest value a nominal cell can reach; initial values belong inside."""
         return (-np.inf, np.inf)
 
+    def saturated(self, xp: Any, state: State, margin: float = 0.01) -> Array:
+        """Which cells [cells, bool] sit within a share `margin` of their range from a bound of their first variable."""
+        first = self.states[0]
+        reach = margin * (first.hi - first.lo)
+        here = state[first.name]
+        if not np.isfinite(reach):
+            return xp.zeros(here.shape, dtype=bool)
+        return (here <= first.lo + reach) | (here >= first.hi - reach)
+
 
 def quantity(unit: str, default: Any = None, *, required: bool = False, table: bool = False) -> Any:
     """A dataclass field that carries its SI unit, so that a card can be checked against it.
@@ -94,9 +102,9 @@ def units(device_class: Any) -> dict[str, str]:
 def core_law(xp: Any, drive: Array, up: Array, down: Array, mobility: Array | float = 1.0) -> Array:
     """Speed dtheta/dt = mu (u F - |u| G) of a memory with responses q+ = `up` and q- = `down`, both >= 0.
 
-    F = (q+ + q-)/2 and G = (q- - q+)/2; arguments broadcast, `drive` u and the q are dimensionless, `mobility` mu is in
-    units of theta per second. The power the port absorbs, u dtheta/dt, is never negative.
-    Source: Wu, Gokmen, Rasch, Chen 2024 (arXiv 2406.12774), analog update law.
+    F = (q+ + q-)/2 and G = (q- - q+)/2; arguments broadcast, `drive` u and the q are dimensionless, `mobility` mu is
+    in units of theta per second. The power the port absorbs, u dtheta/dt, is never negative. Source: Wu, Gokmen,
+    Rasch, Chen 2024 (arXiv 2406.12774), analog update law.
 
     >>> float(core_law(np, np.array(2.0), 0.5, 1.5)), float(core_law(np, np.array(-2.0), 0.5, 1.5))
     (1.0, -3.0)
@@ -142,6 +150,15 @@ def parameter(device: Device, state: Mapping[str, Array], name: str) -> Array:
         return state[name]
     dtype = next(iter(state.values())).dtype
     return dtype.type(getattr(device, name))
+
+
+def choose(mask: Array, yes: Array, no: Array) -> Array:
+    """`yes` where `mask` [cells, bool], else `no`, both finite: exact, and free of branches, which are slow at random.
+
+    >>> choose(np.array([True, False]), np.array([1.0, 2.0]), 3.0).tolist()
+    [1.0, 3.0]
+    """
+    return yes * mask + no * ~mask
 
 
 def need_normals(device: Device, xi: Array | None, count: int, cells: tuple[int, ...], what: str) -> None:

@@ -14,12 +14,11 @@ from devices.errors import DeviceError
 class DomainWall(Device):
     """A wall at x in [0, length] (m), read by a tunnel junction as the weight weight_scale (2 x/length - 1).
 
-    A drive u is a current density J = current u (A/m^2); the wall moves at mobility (|J| - j_c) sign(J) (m/s) where |J|
-    exceeds j_c, and otherwise falls into the nearest of `notches` equally spaced pinning sites (0: none). Exact at
-    any dt.
-    `jitter` (m/sqrt(s), given as diffusion length of one second) adds sqrt(dt) jitter xi while the wall moves.
-    Raises DeviceError. Source: Liu et al. 2021, Appl. Phys. Lett. 118, 202405 (notched cells); near-linear motion above
-    depinning is the usual model of a wall under spin torque.
+    A drive u is a current density J = current u (A/m^2); the wall moves at mobility (|J| - j_c) sign(J) (m/s) where
+    |J| exceeds j_c, and otherwise falls into the nearest of `notches` equally spaced pinning sites (0: none). Exact
+    at any dt. `jitter` (m/sqrt(s), given as diffusion length of one second) adds sqrt(dt) jitter xi while the wall
+    moves. Raises DeviceError. Source: Liu et al. 2021, Appl. Phys. Lett. 118, 202405 (notched cells); near-linear
+    motion above depinning is the usual model of a wall under spin torque.
 
     >>> cell = DomainWall(current=2e11, j_c=1e11, mobility=1e-10, length=100e-9, notches=0)
     >>> state = cell.create(np.array([0.0]))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from devices.blocks import cell_blocks
-from devices.device import Array, Device, State, StateVariable, as_cells, quantity
+from devices.device import Array, Device, State, StateVariable, as_cells, choose, quantity
 from devices.errors import DeviceError
 from devices.lags import Ramp, behind, behind_relaxing, ramp
 
@@ -17,9 +17,8 @@ class LithiumNiobate(Device):
 
     The controller ramps V (V) so that at first dphi/dt = rate u (rate in 1/s) and stops at |V| = v_max. drift_share
     (0 .. 1) of a held voltage is screened after a few drift_time (s). Exact for a constant drive at any dt. States:
-    "phi"
-    (rad), "voltage" and "drift" (V). Raises DeviceError. Source: first-order model of DC drift, photonics 8 (2021) 571
-    for its time scales; no static power.
+    "phi" (rad), "voltage" and "drift" (V). Raises DeviceError. Source: first-order model of DC drift, photonics 8
+    (2021) 571 for its time scales; no static power.
 
     >>> shifter = LithiumNiobate(v_pi=4.0, drift_share=0.2, drift_time=100.0)
     >>> state = shifter.create(np.array([np.pi]))
@@ -96,12 +95,11 @@ class LithiumNiobate(Device):
 class BariumTitanate(Device):
     """Pockels shifter whose domains can be poled: phi = pi V r/v_pi, remanence r in [-1, 1] switched beyond v_coercive.
 
-    While |V| > v_coercive, dr/dt = (sign(V) - r) (|V|/v_coercive - 1)/poling_time, else r holds: a non-volatile weight
-    under a fixed bias. The controller ramps V so that dphi/dt = rate u at r = 1 and stops at |V| = v_max (V). Exact
-    for a
-    constant drive at any dt; the electrical lag (ps) is left out. States: "voltage" (V), "remanence" (1). Raises
-    DeviceError. Source: hysteretic Pockels response, Abel et al. 2019 (10.1038/s41563-018-0208-0); the switching law is
-    an assumption (rate proportional to the excess field).
+    While |V| > v_coercive, dr/dt = (sign(V) - r) (|V|/v_coercive - 1)/poling_time, else r holds: a non-volatile
+    weight under a fixed bias. The controller ramps V so that dphi/dt = rate u at r = 1 and stops at |V| = v_max (V).
+    Exact for a constant drive at any dt; the electrical lag (ps) is left out. States: "voltage" (V), "remanence" (1).
+    Raises DeviceError. Source: hysteretic Pockels response, Abel et al. 2019 (10.1038/s41563-018-0208-0); the
+    switching law is an assumption (rate proportional to the excess field).
 
     >>> shifter = BariumTitanate(v_pi=2.0, v_coercive=1.0, poling_time=1.0)
     >>> state = shifter.create(np.array([0.0]))
@@ -146,8 +144,8 @@ class BariumTitanate(Device):
             r = cells["remanence"]
             # a ramp crosses from one polarity to the other at most once: first the one it starts in, then the other
             rising = path.speed > 0
-            first = xp.where(rising, pole(xp, r, down, -1.0), pole(xp, r, up, 1.0))
-            second = xp.where(rising, pole(xp, first, up, 1.0), pole(xp, first, down, -1.0))
+            first = choose(rising, pole(xp, r, down, -1.0), pole(xp, r, up, 1.0))
+            second = choose(rising, pole(xp, first, up, 1.0), pole(xp, first, down, -1.0))
             r[...] = pole(xp, pole(xp, second, held_up, 1.0), held_down, -1.0)
             cells["voltage"][...] = path.end
 

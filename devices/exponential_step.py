@@ -15,9 +15,8 @@ class ExponentialStep(StepDevice):
     """A cell with q+ = max(1 - a_up exp(gamma_up z), 0), q- = max(1 - a_down exp(-gamma_down z), 0), hard bounds.
 
     z = 2 slope theta/(b_max - b_min) + offset; all parameters dimensionless scalars. The continuous law is solved in
-    closed
-    form; trains of pulses make 32 singly, then continue as the law. Raises DeviceError.
-    Source: Rasch et al. 2021 (arXiv 2104.02184), ExpStep device; q- has -z, as its update code does.
+    closed form; trains of pulses make 32 singly, then continue as the law. Raises DeviceError. Source: Rasch et al.
+    2021 (arXiv 2104.02184), ExpStep device; q- has -z, as its update code does.
 
     >>> import numpy as np
     >>> cell = ExponentialStep(dw_min=0.01, a_up=-27.235, gamma_up=2.5, slope=-1.0, b_min=0.0, b_max=2.0)
@@ -64,8 +63,8 @@ class ExponentialStep(StepDevice):
 def travel(xp: Any, response: Array, steepness: Array, dose: Array) -> Array:
     """Distance [cells] moved in `dose` >= 0 when dx/ds = q = 1 - A exp(steepness x), from a place where q = `response`.
 
-    With p = exp(-steepness x) the law is linear, p' = -steepness (p - A), which gives
-    x = -log(1 + q (exp(-steepness s) - 1))/steepness.
+    With p = exp(-steepness x) the law is linear, p' = -steepness (p - A), which gives x = -log(1 + q (exp(-steepness
+    s) - 1))/steepness.
 
     >>> import numpy as np
     >>> float(travel(np, np.array(1.0), 2.0, np.array(0.3)))  # A = 0: as far as the dose

@@ -131,10 +131,9 @@ def fit_pulses(theta: Array, direction: Array, model: str = "soft_bounds", noise
     """A step device from a measured train: `theta` [n + 1] before, between and after n pulses of `direction` [n] (+-1).
 
     The data may be in any unit (siemens, say); dw_min, bounds and reference come out in it. `noise` "read": the
-    scatter is
-    in the readings, so the whole path is fitted (and its start); "step": the scatter is in the steps, so each step is
-    fitted from where the cell was, which also gives cycle_to_cycle. Uncertainties are one sigma of independent scatter.
-    Models: soft_bounds, linear_step, power_step, exponential_step. Raises DeviceError.
+    scatter is in the readings, so the whole path is fitted (and its start); "step": the scatter is in the steps, so
+    each step is fitted from where the cell was, which also gives cycle_to_cycle. Uncertainties are one sigma of
+    independent scatter. Models: soft_bounds, linear_step, power_step, exponential_step. Raises DeviceError.
 
     >>> from devices.response import pulse_response
     >>> cell = SoftBounds(dw_min=0.05, b_min=-0.8, b_max=1.2)
@@ -237,8 +236,7 @@ def named_fit(
 
 
 def fit_table(theta: Array, direction: Array, knots: int = 9) -> Fit:
-    """A tabulated step device from a measured train (see `fit_pulses`): mean step in hat functions around `knots`
-    places.
+    """A tabulated step device from a measured train (see `fit_pulses`): mean step sizes at `knots` places.
 
     Steps are read from one reading to the next, so readings should scatter less than a step. Values are the mean sizes
     at the knots (up_0 ... down_0 ...), in the unit of the data. Raises DeviceError.
@@ -287,8 +285,7 @@ class TableFit(Fit):
 
 
 def fit_drift(time: Array, conductance: Array, t0: float = 20.0) -> Fit:
-    """Drift exponent from a retention curve: G = G0 (t/t0)^-nu; `time` [n] in s since programming plus t0, any unit
-    of G.
+    """Drift exponent from a retention curve: G = G0 (t/t0)^-nu; `time` [n] in s, t0 at programming.
 
     Values "nu" and "g0" (G at t0). Uncertainties assume independent relative scatter. Raises DeviceError.
 
@@ -310,12 +307,11 @@ def fit_drift(time: Array, conductance: Array, t0: float = 20.0) -> Fit:
 
 
 def fit_threshold(voltage: Array, speed: Array) -> Fit:
-    """One side of a threshold memristor: speed = k (v/v_threshold - 1)^alpha beyond the threshold, from n >= 4
-    voltages.
+    """One side of a threshold memristor: speed = k (v/v_threshold - 1)^alpha from n >= 4 voltages.
 
     `voltage` [n] in V and `speed` [n] (m/s or 1/s) of one sign each, all beyond the threshold. The fit is of log
-    speed, so
-    uncertainties assume independent relative scatter. Values "k", "v_threshold", "alpha". Raises DeviceError.
+    speed, so uncertainties assume independent relative scatter. Values "k", "v_threshold", "alpha". Raises
+    DeviceError.
 
     >>> v = np.array([0.3, 0.5, 0.8, 1.2, 2.0])
     >>> fit = fit_threshold(v, 1e-3 * (v / 0.2 - 1) ** 3)

@@ -19,8 +19,8 @@ class Gradient(Device):
     """A resistor at the port, which reflects nothing: dvalue/dt = rate * drive, gradient descent.
 
     `rate` in 1/s (one number or one per cell) times `dt` is the learning rate; state "theta" is the value itself.
-    Exact for
-    any dt. Raises DeviceError for a negative rate. Source: parameter ports, docs/architecture.md; R dtheta/dt = -e.
+    Exact for any dt. Raises DeviceError for a negative rate. Source: parameter ports, docs/architecture.md; R
+    dtheta/dt = -e.
 
     >>> port = Gradient(rate=0.1)
     >>> state = port.create(np.array([1.0]))

@@ -16,14 +16,13 @@ NEWTON_STEPS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class IonDrift(Device):
-    """Memristor with dw/dt = mobility r_on/length^2 i f(w), w the doped share in [0, 1], i = v/R, R = r_on w + r_off
-    (1-w).
+    """Memristor with dw/dt = mobility r_on/length^2 i f(w), w the doped share in [0, 1], i = v/R.
 
-    mobility in m^2/(V s), length in m, r in ohm; a drive u holds v = volts u (V) if |v| > threshold (V), else 0.
-    `window`
-    "none" is f = 1, solved by M^2 = M0^2 - 2 K flux; "joglekar" is f = 4 w (1 - w), solved by inverting its integral to
-    rounding. Both hold at any dt. The weight is the conductance between its limits. Raises DeviceError.
-    Source: Strukov et al. 2008; Joglekar & Wolf 2009 (window, p = 1); numbers as in MemTorch (305c3a74).
+    R = r_on w + r_off (1 - w); mobility in m^2/(V s), length in m, r in ohm; a drive u holds v = volts u (V) if |v| >
+    threshold (V), else 0. `window` "none" is f = 1, solved by M^2 = M0^2 - 2 K flux; "joglekar" is f = 4 w (1 - w),
+    solved by inverting its integral to rounding. Both hold at any dt. The weight is the conductance between its
+    limits. Raises DeviceError. Source: Strukov et al. 2008; Joglekar & Wolf 2009 (window, p = 1); numbers as in
+    MemTorch (305c3a74).
 
     >>> cell = IonDrift(threshold=0.0, window="none", volts=1.0)
     >>> state = cell.at_resistance(np.array([14410.0]))

@@ -8,8 +8,7 @@ from devices.device import Array
 
 @dataclass(frozen=True)
 class Ramp:
-    """A control that moves from `start` at `speed` for `moving` seconds, then holds at `end` for `held` (all
-    [cells])."""
+    """A control that moves from `start` at `speed` for `moving` seconds, then holds `end` for `held` ([cells])."""
 
     start: Array
     speed: Array
@@ -58,10 +57,9 @@ def behind(xp: Any, y: Array, path: Ramp, tau: Any, gain: Any = 1.0) -> Array:
 
 
 def behind_relaxing(xp: Any, y: Array, source: Array, goal: Any, time: Array, tau: Any, slow: Any) -> Array:
-    """Where y [cells], tau y' = x - y, is after `time` s, when x relaxes from `source` to `goal` with time constant
-    `slow`.
+    """Where y [cells], tau y' = x - y, is after `time` s while x relaxes from `source` to `goal`.
 
-    tau and slow in s and not equal; exact.
+    x has the time constant `slow`; tau and slow in s and not equal; exact.
 
     >>> import numpy as np
     >>> round(float(behind_relaxing(np, np.array(0.0), np.array(1.0), 1.0, 1.0, 1.0, 5.0)), 6)

@@ -10,14 +10,13 @@ from devices.errors import DeviceError
 
 @dataclass(frozen=True, kw_only=True)
 class Langevin(Device):
-    """A resistive port with thermal noise: dtheta = mu u dt + T mu' dt + sqrt(2 mu T dt) xi, mu = rate (1 + depth sin
-    k theta).
+    """A resistive port with thermal noise: dtheta = mu u dt + T mu' dt + sqrt(2 mu T dt) xi.
 
-    `rate` in 1/s, `temperature` T in units of the loss (kT over the joules per unit loss), `depth` in [0, 1) and
-    `wavenumber` k (1) shape the mobility. The middle term is the Ito drift, without which the distribution is not
-    exp(-loss/T). One Euler-Maruyama step a call: displacements are bounded by the drive, so it is stable for a constant
-    drive, and its error in the variance of a quadratic well is 1/(1 - mu k dt/2). Raises DeviceError.
-    Source: Gardiner 2009, section 4.3 (Ito and Stratonovich).
+    The mobility is mu = rate (1 + depth sin(k theta)): `rate` in 1/s, `temperature` T in units of the loss (kT over
+    the joules per unit loss), `depth` in [0, 1) and `wavenumber` k (1) shape the mobility. The middle term is the Ito
+    drift, without which the distribution is not exp(-loss/T). One Euler-Maruyama step a call: displacements are
+    bounded by the drive, so it is stable for a constant drive, and its error in the variance of a quadratic well is
+    1/(1 - mu k dt/2). Raises DeviceError. Source: Gardiner 2009, section 4.3 (Ito and Stratonovich).
 
     >>> import numpy as np
     >>> port = Langevin(rate=0.1, temperature=0.0)

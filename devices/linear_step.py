@@ -16,8 +16,8 @@ FLAT = 1e-9  # a smaller slope is computed as this one: the quotient expm1(x)/x 
 class ConstantStep(StepDevice):
     """A cell whose steps have one size between hard bounds: q+ = q- = 1.
 
-    See `StepDevice` for the fields. Exact for any number of pulses.
-    Source: Gokmen & Vlasov 2016 (10.3389/fnins.2016.00333), the resistive processing unit.
+    See `StepDevice` for the fields. Exact for any number of pulses. Source: Gokmen & Vlasov 2016
+    (10.3389/fnins.2016.00333), the resistive processing unit.
 
     >>> cell = ConstantStep(rate=1.0, dw_min=0.01)
     >>> state = cell.create(np.array([0.0]))
@@ -48,8 +48,7 @@ class LinearStep(StepDevice):
     """A cell whose steps shrink linearly: q+ = 1 - gamma_up theta/b_max, q- = 1 - gamma_down theta/b_min, hard bounds.
 
     0 <= gamma <= 1 (dimensionless), b_min < 0 < b_max; gamma = 1 is `SoftBounds`, gamma = 0 `ConstantStep`. Exact for
-    any
-    dt and any number of pulses. Raises DeviceError. Source: Rasch et al. 2021, arXiv 2104.02184.
+    any dt and any number of pulses. Raises DeviceError. Source: Rasch et al. 2021, arXiv 2104.02184.
 
     >>> cell = LinearStep(rate=1.0, dw_min=0.01, gamma_up=0.5, gamma_down=0.5)
     >>> state = cell.create(np.array([0.0]))

@@ -16,18 +16,15 @@ SUBSTEPS = 8  # pieces of a step in which the force of a parallel plate counts a
 
 @dataclass(frozen=True, kw_only=True)
 class Mems(Device):
-    """Sprung actuator: x'' = w0^2 (F(V, x) - x) - (w0/quality) x', phase = phase_max x/travel (rad), x in [0, travel]
-    (m).
+    """Sprung actuator: x'' = w0^2 (F(V, x) - x) - (w0/quality) x', phase = phase_max x/travel (rad).
 
-    The controller ramps V^2 so that slowly dphi/dt = rate u (rate in 1/s), 0 <= V <= v_max, and v_max bends the
-    spring by
-    `travel` at rest. `plates` "comb": F = travel (V/v_max)^2, solved exactly at any dt as long as the mass meets no
-    stop within the step. "parallel": the force
-    grows as 1/(gap - x)^2 (gap in m, travel < gap/3, the pull-in limit); a step is cut into 8 pieces in each of which
-    the
-    force stands still, so it is stable at any dt, exact at rest, and of first order in between. States: "x" (m),
-    "velocity" (m/s), "square" (V^2). Raises DeviceError. Source: Senturia 2001 (electrostatic actuators, pull-in at a
-    third of the gap); numbers on the card from Edinger et al. 2021 (10.1364/OL.436288).
+    x stays in [0, travel] (m), between two stops. The controller ramps V^2 so that slowly dphi/dt = rate u (rate in
+    1/s), 0 <= V <= v_max, and v_max bends the spring by `travel` at rest. `plates` "comb": F = travel (V/v_max)^2,
+    solved exactly at any dt as long as the mass meets no stop within the step. "parallel": the force grows as 1/(gap
+    - x)^2 (gap in m, travel < gap/3, the pull-in limit); a step is cut into 8 pieces in each of which the force
+    stands still, so it is stable at any dt, exact at rest, and of first order in between. States: "x" (m), "velocity"
+    (m/s), "square" (V^2). Raises DeviceError. Source: Senturia 2001 (electrostatic actuators, pull-in at a third of
+    the gap); numbers on the card from Edinger et al. 2021 (10.1364/OL.436288).
 
     >>> shifter = Mems(v_max=10.0, travel=100e-9, phase_max=np.pi, frequency=1e6, quality=0.5)
     >>> state = shifter.create(np.array([0.0]))
@@ -77,10 +74,12 @@ class Mems(Device):
 
     def create(self, initial: Array, xi: Array | None = None) -> State:
         phase = np.clip(as_cells(self, initial), 0, self.phase_max)
-        x = phase * (self.travel / self.phase_max)
+        return self.at_place((phase * (self.travel / self.phase_max)).astype(phase.dtype))
+
+    def at_place(self, x: Array) -> State:
+        """State of cells that rest at `x` [cells] in m."""
         square = x / self.pull(np, np.ones_like(x), x)
-        cells = {"x": x, "velocity": np.zeros_like(x), "square": np.clip(square, 0, self.v_max**2)}
-        return {name: array.astype(phase.dtype) for name, array in cells.items()}
+        return {"x": x, "velocity": np.zeros_like(x), "square": np.clip(square, 0, self.v_max**2).astype(x.dtype)}
 
     @cached_property
     def oscillator(self) -> tuple[complex, complex]:

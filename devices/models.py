@@ -29,6 +29,7 @@ MODELS: dict[str, str | type[Device]] = {
     "lithium_niobate": "devices.electro_optic:LithiumNiobate",
     "barium_titanate": "devices.electro_optic:BariumTitanate",
     "mems": "devices.mems:Mems",
+    "mems_capacitor": "devices.mems_capacitor:MemsCapacitor",
     "photonic_pcm": "devices.photonic_pcm:PhotonicPcm",
     "photorefractive": "devices.photorefractive:Photorefractive",
     "varactor": "devices.varactor:Varactor",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from devices.blocks import cell_blocks
-from devices.device import Array, Device, State, StateVariable, as_cells, need_normals, quantity
+from devices.device import Array, Device, State, StateVariable, as_cells, choose, need_normals, quantity
 from devices.errors import DeviceError
 from devices.exponential_step import ExponentialStep
 from devices.variability import as_spread, keep_sign
@@ -20,10 +20,8 @@ class PcmPair(Device):
     """Two phase-change cells whose difference is the weight: weight_scale (plus - minus), each in [0, b_max].
 
     SET pulses only add (an `ExponentialStep` law: dw_min, a_up, gamma_up, slope, all dimensionless; n = |u| rate
-    dt/dw_min
-    pulses, rate in 1/s): u > 0 acts on plus, u < 0 on minus. When one cell exceeds `refresh_level` b_max and the
-    other is
-    not empty, both are erased and the difference is written anew.
+    dt/dw_min pulses, rate in 1/s): u > 0 acts on plus, u < 0 on minus. When one cell exceeds `refresh_level` b_max
+    and the other is not empty, both are erased and the difference is written anew.
 
     - Drift: a cell of programmed g (share of g_max) and age a reads g (a/t0)^-nu, a := t0 (s) when programmed, with
       nu = clip(nu_slope ln g + nu_offset, nu_lo, nu_hi) plus the cell's own deviation of the standard deviation
@@ -132,7 +130,8 @@ class PcmPair(Device):
 
     def read_sigma(self, xp: Any, g: Array, time: Array) -> Array:
         """Relative standard deviation of a read, `time` s after programming to the share g [cells]."""
-        size = xp.minimum(self.read_scale / xp.maximum(g, SMALLEST) ** self.read_power, self.read_limit)
+        growth = xp.exp(-self.read_power * xp.log(xp.maximum(g, SMALLEST)))
+        size = xp.minimum(self.read_scale * growth, self.read_limit)
         return size * xp.sqrt(xp.maximum(xp.log((time + self.t_read) / (2 * self.t_read)), 0))
 
     # --- the contract -------------------------------------------------------------------------------------------------
@@ -166,9 +165,9 @@ class PcmPair(Device):
                     pulsed["dw_min"] = cells[f"dw_min_{side}"]
                 self.law.advance_block(xp, pulsed, xp.maximum(u * sign, 0), dt, pulses)
                 changed = pulsed["theta"] != now
-                cells[side][...] = xp.where(changed, pulsed["theta"], cells[side])
+                cells[side][...] = choose(changed, pulsed["theta"], cells[side])
                 age = cells[f"age_{side}"]
-                age[...] = xp.where(changed, age.dtype.type(self.t0), age + age.dtype.type(dt))
+                age[...] = choose(changed, age.dtype.type(self.t0), age + age.dtype.type(dt))
             self.refresh(xp, cells, draws[self.law.normals] if self.programming_noise else None)
             self.read(xp, cells, draws[-1] if self.read_noise else None)
 
@@ -181,7 +180,8 @@ class PcmPair(Device):
         if not self.drift:
             return programmed
         nu = self.drift_exponent(xp, programmed / self.b_max, cells[f"nu_{side}"])
-        return programmed * (cells[f"age_{side}"] / self.t0) ** -nu
+        # exp of a log is several times faster than a power of arrays
+        return programmed * xp.exp(-nu * xp.log(cells[f"age_{side}"] / self.t0))
 
     def write(self, xp: Any, cells: State, weight: Array, xi: Array | None, where: Array | bool = True) -> None:
         """Erase both cells `where` [cells] and program the difference `weight` on one of them."""

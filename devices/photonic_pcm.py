@@ -14,12 +14,12 @@ from devices.errors import DeviceError
 class PhotonicPcm(Device):
     """A waveguide of `length` (m) under a phase-change film: amplitude transmission exp(-alpha(X) length/2).
 
-    X in [0, 1] is the crystalline share; the loss in dB goes linearly from amorphous_loss to crystalline_loss (dB/m). A
-    drive u > 0 asks for more transmission and amorphises, dX/dt = -rate_reset u X; u < 0 crystallises,
-    dX/dt = rate_set |u| (1 - X); rates in 1/s, so that steps of any dt are exact. Each dB of change costs energy_per_db
+    X in [0, 1] is the crystalline share; the loss in dB goes linearly from amorphous_loss to crystalline_loss (dB/m).
+    A drive u > 0 asks for more transmission and amorphises, dX/dt = -rate_reset u X; u < 0 crystallises, dX/dt =
+    rate_set |u| (1 - X); rates in 1/s, so that steps of any dt are exact. Each dB of change costs energy_per_db
     (J/dB); a cell that has gone through `endurance` full cycles (state "wear", counted in cycles) is stuck. States:
-    "crystalline" (1), "energy" (J), "wear" (1). Raises DeviceError.
-    Source: Table 1 of 10.1038/s41377-023-01213-3 (losses, energy, endurance); two-rate kinetics after Avrami-like fits.
+    "crystalline" (1), "energy" (J), "wear" (1). Raises DeviceError. Source: Table 1 of 10.1038/s41377-023-01213-3
+    (losses, energy, endurance); two-rate kinetics, an assumption.
 
     >>> cell = PhotonicPcm(length=10e-6, amorphous_loss=0.0, crystalline_loss=2e5, rate_reset=1.0)
     >>> round(float(cell.value(np, {"crystalline": np.array([1.0])})[0]), 6)  # 2 dB in power

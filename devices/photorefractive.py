@@ -12,17 +12,14 @@ from devices.errors import DeviceError
 
 @dataclass(frozen=True, kw_only=True)
 class Photorefractive(Device):
-    """A grating dn in [-dn_sat, dn_sat]: tau ddn/dt = dn_sat m - dn, tau = tau_0 intensity_0/(intensity +
-    dark_intensity).
+    """A grating dn in [-dn_sat, dn_sat]: tau ddn/dt = dn_sat m - dn, faster in stronger light.
 
-    The contrast m = contrast u, cut at -1 and 1, is the product of two counter-propagating waves: fluence sets the
-    speed,
-    contrast the end. tau_0 in s at intensity_0 (W/m^2). Without contrast the light erases the grating; with `gated`
-    light
-    is on only while there is a drive, and in between only dark_intensity erases. The weight is weight_scale
-    dn/dn_sat, so
-    that for small u it grows at weight_scale contrast u/tau. Exact at any dt. State "dn" (1). Raises DeviceError.
-    Source: Yeh 1993 (photorefractive dynamics, single time constant inverse in intensity).
+    tau = tau_0 intensity_0/(intensity + dark_intensity). The contrast m = contrast u, cut at -1 and 1, is the product
+    of two counter-propagating waves: fluence sets the speed, contrast the end. tau_0 in s at intensity_0 (W/m^2).
+    Without contrast the light erases the grating; with `gated` light is on only while there is a drive, and in
+    between only dark_intensity erases. The weight is weight_scale dn/dn_sat, so that for small u it grows at
+    weight_scale contrast u/tau. Exact at any dt. State "dn" (1). Raises DeviceError. Source: Yeh 1993
+    (photorefractive dynamics, single time constant inverse in intensity).
 
     >>> grating = Photorefractive(dn_sat=1e-4, tau_0=1.0)
     >>> state = grating.create(np.array([0.0]))

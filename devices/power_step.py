@@ -10,11 +10,11 @@ from devices.step_device import StepDevice
 
 @dataclass(frozen=True, kw_only=True)
 class PowerStep(StepDevice):
-    """A cell with q+ = ((b_max - theta)/(b_max - b_min))^gamma_up and q- = ((theta - b_min)/(b_max -
-    b_min))^gamma_down.
+    """A cell with q+ = ((b_max - theta)/width)^gamma_up, q- = ((theta - b_min)/width)^gamma_down.
 
-    The exponents are dimensionless scalars >= 0. The continuous law is solved in closed form; trains of pulses make 32
-    singly, then continue as the law. Raises DeviceError. Source: Rasch et al. 2021, arXiv 2104.02184, PowStep device.
+    width = b_max - b_min; the exponents are dimensionless scalars >= 0. The continuous law is solved in closed form;
+    trains of pulses make 32 singly, then continue as the law. Raises DeviceError. Source: Rasch et al. 2021, arXiv
+    2104.02184, PowStep device.
 
     >>> import numpy as np
     >>> cell = PowerStep(rate=1.0, dw_min=0.01, gamma_up=2.0, gamma_down=2.0, b_min=0.0, b_max=1.0)

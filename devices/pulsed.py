@@ -14,10 +14,10 @@ from devices.step_device import StepDevice
 class SoftBounds(StepDevice):
     """Soft-bounds memory: q+ = 1 - theta/b_max, q- = 1 - theta/b_min, with b_min < 0 < b_max.
 
-    A constant drive relaxes theta exponentially to a bound, theta -> b + (theta - b) exp(-rate |u| dt/|b|), and n whole
-    pulses multiply the distance to it by (1 - dw_min/|b|)^n: both exact at any dt. Bounds are dimensionless, see
-    `StepDevice` for the other fields. Raises DeviceError for bounds of one sign.
-    Source: Fusi & Abbott 2007 (soft bounds); Rasch et al. 2021, arXiv 2104.02184.
+    A constant drive relaxes theta exponentially to a bound, theta -> b + (theta - b) exp(-rate |u| dt/|b|), and n
+    whole pulses multiply the distance to it by (1 - dw_min/|b|)^n: both exact at any dt. Bounds are dimensionless,
+    see `StepDevice` for the other fields. Raises DeviceError for bounds of one sign. Source: Fusi & Abbott 2007 (soft
+    bounds); Rasch et al. 2021, arXiv 2104.02184.
 
     >>> cell = SoftBounds(rate=1.0, dw_min=0.01)
     >>> state = cell.create(np.array([0.0]))

@@ -1,11 +1,11 @@
-"""Response curves of step devices: what trains of pulses do to a nominal cell without noise or spread."""
+"""Response curves: what pulses or a constant drive do to a nominal cell without noise or spread."""
 
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from devices.device import Array, State
+from devices.device import Array, Device, State
 from devices.errors import DeviceError
 from devices.step_device import StepDevice
 
@@ -86,3 +86,24 @@ def symmetry_point(device: StepDevice) -> float:
             return middle
         low, high = (middle, high) if difference > 0 else (low, middle)
     return 0.5 * (low + high)
+
+
+def drive_response(device: Device, drive: float, times: Array, start: float | None = None) -> Array:
+    """Value [n] of one average cell of any device at `times` [n] (s, rising from 0) under a constant `drive`.
+
+    Noise and spread are drawn as zeros. `start` is the value at time 0: the middle of the range if None, 0 if that
+    has no middle.
+
+    >>> from devices.ideal import Gradient
+    >>> drive_response(Gradient(2.0), 1.0, np.array([0.0, 0.5, 1.0])).tolist()
+    [0.0, 1.0, 2.0]
+    """
+    lo, hi = device.clip_range()
+    if start is None:
+        start = 0.5 * (lo + hi) if np.isfinite(hi - lo) else 0.0
+    state = device.create(np.array([start], dtype=np.float64), np.zeros((device.initial_normals, 1)))
+    values, now = np.empty(len(times)), 0.0
+    for k, time in enumerate(times):
+        device.advance(np, state, np.array([float(drive)]), float(time) - now, np.zeros((device.normals, 1)))
+        values[k], now = float(device.value(np, state)[0]), float(time)
+    return values

@@ -15,11 +15,10 @@ class Sonos(Device):
     """A cell of current I in [0, i_max] (A) read as the weight weight_scale (2 I/i_max - 1), against a mid reference.
 
     A drive shifts the target current evenly (dweight/dt = rate u, clipped; an assumption, the source only gives
-    errors).
-    The error of a cell is z sigma(I, age), sigma = A (1 - exp(-I/B)), with A and B (A) interpolated linearly in
-    log(1 + age/day) between `ages` (s) and held beyond; z is drawn when a cell is written, so ageing widens one and the
-    same error. Read noise read_a (1 - exp(-I/read_b)) is drawn at every advance. Raises DeviceError.
-    Source: Agrawal et al., IEDM 2022 (10019564), fits as in CrossSim 3.2 (SONOS.py).
+    errors). The error of a cell is z sigma(I, age), sigma = A (1 - exp(-I/B)), with A and B (A) interpolated linearly
+    in log(1 + age/day) between `ages` (s) and held beyond; z is drawn when a cell is written, so ageing widens one
+    and the same error. Read noise read_a (1 - exp(-I/read_b)) is drawn at every advance. Raises DeviceError. Source:
+    Agrawal et al., IEDM 2022 (10019564), fits as in CrossSim 3.2 (SONOS.py).
 
     >>> cell = Sonos()
     >>> round(float(cell.error_sigma(np, np.array(1600e-9), np.array(0.0))) * 1e9, 2)

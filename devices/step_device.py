@@ -38,19 +38,17 @@ class StepDevice(Device):
     spread of dw_min, n follows from the mean and the size of a pulse from the cell. theta, dw_min, b_min < b_max are
     dimensionless, `rate` in 1/s, value = weight_scale (theta - reference).
 
-    - `mode` "continuous" is the limit of many small pulses, exact for a constant drive at any dt; "pulsed" makes whole
-      pulses, counted as `rounding` says ("stochastic", "poisson" or "deterministic", see devices/pulses.py). Laws
-      without
-      a closed form for n pulses make the first 32 singly and the rest continuously (error of order dw_min of the rest).
+    - `mode` "continuous" is the limit of many small pulses, exact for a constant drive at any dt; "pulsed" makes
+      whole pulses, counted as `rounding` says ("stochastic", "poisson" or "deterministic", see devices/pulses.py).
+      Laws without a closed form for n pulses make the first 32 singly and the rest continuously (error of order
+      dw_min of the rest).
     - `cycle_to_cycle` s: every pulse is multiplied by 1 + s xi, or gets dw_min s xi if `additive_noise`. A train of n
       pulses uses one normal: an error dw s q made at one pulse arrives multiplied by q(end)/q(then), hence the variance
       n (dw s q(end))^2, right to first order in dw_min; the additive form takes q as exponential along the path.
     - `write_noise` (in theta) sits on the apparent value (state "apparent") and is drawn anew whenever a cell is
-      written:
-      at each advance that makes a pulse or, in continuous mode, has a drive.
+      written: at each advance that makes a pulse or, in continuous mode, has a drive.
     - `*_spread` is a `Spread` or a number (normal, relative); bounds and steps keep their sign. `up_down` ud weakens
-      one
-      side: up by 1 + min(0, ud), down by 1 - max(0, ud). A share `dead_fraction` of cells never moves; it sits at
+      one side: up by 1 + min(0, ud), down by 1 - max(0, ud). A share `dead_fraction` of cells never moves; it sits at
       `dead_value` (theta), or at its initial value if that is None.
     """
 
@@ -128,6 +126,12 @@ class StepDevice(Device):
         theta = self.climb(xp, theta, xp.maximum(count, 0) * size_up, cells)
         return self.descend(xp, theta, xp.maximum(-count, 0) * size_down, cells)
 
+    def move(self, xp: Any, theta: Array, count: Array, dt: float, cells: State) -> Array:
+        """Where a cell at `theta` goes in `dt` s under `count` [cells] signed pulses, before noise and bounds."""
+        if self.mode == "pulsed":
+            return self.pulse_train(xp, theta, xp.maximum(count, 0), xp.maximum(-count, 0), cells)
+        return self.glide(xp, theta, count, cells)
+
     # --- the contract -------------------------------------------------------------------------------------------------
 
     @property
@@ -173,7 +177,9 @@ class StepDevice(Device):
         theta = start / start.dtype.type(self.weight_scale) + parameter(self, cells, "reference")
         if self.dead_fraction > 0:
             dead = uniform(np, next(draws)) < self.dead_fraction
-            cells["dw_min"] = np.where(dead, 0, parameter(self, cells, "dw_min")).astype(start.dtype)
+            cells["dw_min"] = parameter(self, cells, "dw_min") * np.ones_like(start)
+            for name in {"dw_min", "step_up", "step_down"} & set(cells):
+                cells[name] *= ~dead
             if self.dead_value is not None:
                 theta = np.where(dead, start.dtype.type(self.dead_value), theta)
         start[...] = self.confine(np, theta, cells)
@@ -194,6 +200,15 @@ class StepDevice(Device):
             seen = seen - parameter(self, state, "reference")
         return seen if self.weight_scale == 1 else seen * seen.dtype.type(self.weight_scale)
 
+    def saturated(self, xp: Any, state: State, margin: float = 0.01) -> Array:
+        low, high = parameter(self, state, "b_min"), parameter(self, state, "b_max")
+        reach = (high - low) * state["theta"].dtype.type(margin)
+        return (state["theta"] <= low + reach) | (state["theta"] >= high - reach)
+
+    def mean_pulses(self, xp: Any, state: State, drive: Array, dt: float) -> Array:
+        """Signed mean number of pulses [cells] that `drive` asks for in `dt` s."""
+        return drive * (parameter(self, state, "rate") * state["theta"].dtype.type(dt / float(np.mean(self.dw_min))))
+
     # --- the engine ---------------------------------------------------------------------------------------------------
 
     def cell_parameters(self, start: Array, draws: Any) -> State:
@@ -207,6 +222,10 @@ class StepDevice(Device):
             values = as_spread(getattr(self, name + "_spread")).draw(next(draws), nominal)
             signed = name not in ("up_down", "reference")
             cells[name] = np.asarray(keep_sign(values, nominal) if signed else values, dtype=start.dtype)
+        if "up_down" in cells:  # only its effect is kept, so that no advance has to work it out again
+            size, tilt = parameter(self, cells, "dw_min"), cells.pop("up_down")
+            cells["step_up"] = size * (1 + np.minimum(tilt, 0))
+            cells["step_down"] = size * (1 - np.maximum(tilt, 0))
         return cells
 
     def confine(self, xp: Any, theta: Array, cells: State) -> Array:
@@ -215,27 +234,23 @@ class StepDevice(Device):
 
     def pulse_sizes(self, xp: Any, cells: State) -> tuple[Array, Array]:
         """Size of an up and of a down pulse at q = 1."""
+        if "step_up" in cells:
+            return cells["step_up"], cells["step_down"]
         size = parameter(self, cells, "dw_min")
-        if "up_down" not in cells and np.ndim(self.up_down) == 0 and self.up_down == 0:
+        if np.ndim(self.up_down) > 0 or self.up_down == 0:
             return size, size
-        tilt = parameter(self, cells, "up_down")
-        return size * (1 + xp.minimum(tilt, 0)), size * (1 - xp.maximum(tilt, 0))
+        return size * size.dtype.type(1 + min(self.up_down, 0)), size * size.dtype.type(1 - max(self.up_down, 0))
 
     def advance_block(self, xp: Any, cells: State, drive: Array, dt: float, xi: Array | None) -> None:
         """One block of cells: pulses, motion, cycle-to-cycle noise, bounds, write noise."""
         theta = cells["theta"]
         draws = iter(xi if xi is not None else ())
-        per_drive = parameter(self, cells, "rate") * theta.dtype.type(dt / float(np.mean(self.dw_min)))
-        count = drive * per_drive
+        count = self.mean_pulses(xp, cells, drive, dt)
         if self.mode == "pulsed":
             count = pulse_counts(xp, count, self.rounding, draws, cells.get("pending")).astype(theta.dtype, copy=False)
-        if self.mode == "pulsed" or self.cycle_to_cycle > 0:
-            ups, downs = xp.maximum(count, 0), xp.maximum(-count, 0)
-        if self.mode == "pulsed":
-            moved = self.pulse_train(xp, theta, ups, downs, cells)
-        else:
-            moved = self.glide(xp, theta, count, cells)
+        moved = self.move(xp, theta, count, dt, cells)
         if self.cycle_to_cycle > 0:
+            ups, downs = xp.maximum(count, 0), xp.maximum(-count, 0)
             moved = moved + self.train_noise(xp, theta, moved, ups, downs, cells) * next(draws)
         moved = self.confine(xp, moved, cells)
         if self.write_noise > 0:

@@ -19,9 +19,8 @@ class TabulatedStep(StepDevice):
     """A cell with responses q+ and q- given at `knots` of theta and linear between them; the end knots are the bounds.
 
     `knots` [m] rising, `up_table` [m] and `down_table` [m], >= 0, all dimensionless. The continuous law is solved
-    exactly,
-    segment by segment, for any dt; trains of pulses make 32 singly, then continue as the law. Bounds take no spread.
-    Raises DeviceError. Source: own derivation (time along a segment of linear q is a logarithm).
+    exactly, segment by segment, for any dt; trains of pulses make 32 singly, then continue as the law. Bounds take no
+    spread. Raises DeviceError. Source: own derivation (time along a segment of linear q is a logarithm).
 
     >>> cell = TabulatedStep(dw_min=0.01, knots=(-1.0, 1.0), up_table=(2.0, 0.0), down_table=(0.0, 2.0))
     >>> state = cell.create(np.array([0.0]))

@@ -14,16 +14,14 @@ from devices.lags import Ramp, behind, ramp
 
 @dataclass(frozen=True, kw_only=True)
 class ThermoOptic(Device):
-    """Heated waveguide: tau dphi/dt = pi P/power_pi + sum_j K_ij phi_j - phi, with a heater power P in [0, power_max]
-    (W).
+    """Heated waveguide: tau dphi/dt = pi P/power_pi + sum_j K_ij phi_j - phi, 0 <= P <= power_max (W).
 
-    The controller ramps P so that without lag or crosstalk dphi/dt = rate u (rate in 1/s), and stops at its limits. The
-    lag behind that integrator is momentum: a quadratic loss of curvature lam sees damping 1/(2 sqrt(rate lam tau)).
-    `crosstalk` K [n, n] couples the n cells of the (flattened) array, zero diagonal, symmetric; every part is solved
-    exactly for a constant drive, at any dt, also with crosstalk. States: "phi" (rad), "power" (W), "energy" (J, heater
-    energy so far). Raises DeviceError. Source: own solution of the usual first-order thermal model; numbers on the
-    cards
-    from Micromachines 13 (2022) 1509.
+    The controller ramps P so that without lag or crosstalk dphi/dt = rate u (rate in 1/s), and stops at its limits.
+    The lag behind that integrator is momentum: a quadratic loss of curvature lam sees damping 1/(2 sqrt(rate lam
+    tau)). `crosstalk` K [n, n] couples the n cells of the (flattened) array, zero diagonal, symmetric; every part is
+    solved exactly for a constant drive, at any dt, also with crosstalk. States: "phi" (rad), "power" (W), "energy"
+    (J, heater energy so far). Raises DeviceError. Source: own solution of the usual first-order thermal model;
+    numbers on the cards from Micromachines 13 (2022) 1509.
 
     >>> shifter = ThermoOptic(power_pi=20e-3, tau=5e-6)
     >>> state = shifter.create(np.array([0.0]))

@@ -12,17 +12,15 @@ from devices.errors import DeviceError
 
 @dataclass(frozen=True)
 class Transfer(Device):
-    """A fast cell A driven by the loss and a slow cell W driven by what A shows: dA from u, dW from gain (A -
-    reference).
+    """A fast cell A driven by the loss and a slow cell W driven by what A shows.
 
-    A settles where its own asymmetry balances the gradient, near 0 only if its symmetry point is 0 or known; W
-    integrates
-    A and so goes on until the mean gradient is 0, not until the asymmetry of W balances it. `gain` is dimensionless,
-    the
-    rates are the devices' own. `reference_error` is the standard deviation of the reference that A is read against; it
-    biases W. The value is W plus `fast_share` A. Within one call A moves first and W is then driven by the mean of A
-    before and after: second order in dt, stable at any dt, and no state crosses its bounds. States: "fast.*", "slow.*",
-    "reference". Raises DeviceError. Source: Gokmen & Haensch 2020 (10.3389/fnins.2020.00103).
+    dA follows u, dW follows gain (A - reference). A settles where its own asymmetry balances the gradient, near 0
+    only if its symmetry point is 0 or known; W integrates A and so goes on until the mean gradient is 0, not until
+    the asymmetry of W balances it. `gain` is dimensionless, the rates are the devices' own. `reference_error` is the
+    standard deviation of the reference that A is read against; it biases W. The value is W plus `fast_share` A.
+    Within one call A moves first and W is then driven by the mean of A before and after: second order in dt, stable
+    at any dt, and no state crosses its bounds. States: "fast.*", "slow.*", "reference". Raises DeviceError. Source:
+    Gokmen & Haensch 2020 (10.3389/fnins.2020.00103).
 
     >>> from devices.ideal import Gradient
     >>> port = Transfer(Gradient(1.0), Gradient(1.0), gain=0.5)
@@ -94,10 +92,10 @@ class Transfer(Device):
 class ChoppedTransfer(Transfer):
     """`Transfer` whose fast cell sees the gradient, and is read, with a sign that flips every `period` seconds.
 
-    What is constant on the fast cell (an offset of its symmetry point or reference) then averages out in the slow cell.
-    The sign flips at the end of a call once `period` (s) has passed; calls longer than that flip once. States also
-    "chopper" (-1 or 1) and "since" (s). Raises DeviceError.
-    Source: Rasch et al. 2024 (10.1038/s41467-024-51221-z), chopped transfer.
+    What is constant on the fast cell (an offset of its symmetry point or reference) then averages out in the slow
+    cell. The sign flips at the end of a call once `period` (s) has passed; calls longer than that flip once. States
+    also "chopper" (-1 or 1) and "since" (s). Raises DeviceError. Source: Rasch et al. 2024
+    (10.1038/s41467-024-51221-z), chopped transfer.
 
     >>> from devices.ideal import Gradient
     >>> port = ChoppedTransfer(Gradient(1.0), Gradient(1.0), gain=0.5, period=1.0)

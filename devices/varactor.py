@@ -16,10 +16,9 @@ class Varactor(Device):
     """Reverse-biased junction: C = c_j0/(1 + V/v_j)^m, tau dV/dt = V_bias - V, 0 <= V_bias <= v_max.
 
     c_j0 in F, v_j and v_max in V, tau in s. The value is C/c_j0, in (0, 1]. A drive u > 0 asks for more capacitance:
-    the
-    controller ramps V_bias at -rate v_max u (rate in 1/s). Exact for a constant drive at any dt. States: "voltage",
-    "bias" (V), "work" (J, done by the bias source on the junction: the change of the energy of its charge). For a wave
-    riding on the bias see `charge_conserving_voltage` and `tuning_work`. Raises DeviceError.
+    the controller ramps V_bias at -rate v_max u (rate in 1/s). Exact for a constant drive at any dt. States:
+    "voltage", "bias" (V), "work" (J, done by the bias source on the junction: the change of the energy of its
+    charge). For a wave riding on the bias see `charge_conserving_voltage` and `tuning_work`. Raises DeviceError.
     Source: SPICE junction capacitance (Nagel 1975); BB439 numbers from Qucs-S Varactor_RF.lib.
 
     >>> diode = Varactor(c_j0=56e-12, v_j=3.826, m=1.267, v_max=28.0)

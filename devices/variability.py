@@ -16,8 +16,7 @@ class Spread:
     """Device-to-device spread of one parameter: `std` as a share of the nominal value (`relative`) or in its own unit.
 
     `kind` "normal" adds std * xi, "uniform" has the same std on a flat interval, "lognormal" multiplies by exp(s xi)
-    with s
-    chosen so that the standard deviation is `std` of a median equal to the nominal value. Raises DeviceError.
+    with s chosen so that the standard deviation is `std` of a median equal to the nominal value. Raises DeviceError.
 
     >>> float(Spread(0.5).draw(np.array(1.0), 2.0))
     3.0
@@ -82,8 +81,7 @@ def uniform(xp: Any, xi: Array) -> Array:
     """Uniform numbers in [0, 1] from standard normals, any shape: the normal distribution function.
 
     Uses the rational approximation of Abramowitz & Stegun 1964, 26.2.17 (absolute error below 7.5e-8), since NumPy
-    has no
-    error function and CuPy's lives elsewhere.
+    has no error function and CuPy's lives elsewhere.
 
     >>> [round(float(uniform(np, np.array(x))), 6) for x in (-1.0, 0.0, 1.0)]
     [0.158655, 0.5, 0.841345]

@@ -13,15 +13,14 @@ from devices.errors import DeviceError
 
 @dataclass(frozen=True, kw_only=True)
 class Vteam(Device):
-    """Threshold memristor: dx/dt = k_off (v/v_off - 1)^alpha_off for v >= v_off, k_on (v/v_on - 1)^alpha_on for v <=
-    v_on.
+    """Threshold memristor: dx/dt = k_off (v/v_off - 1)^alpha_off for v >= v_off, likewise on.
 
-    x in [0, length] (m), resistance r_on + (r_off - r_on) x/length (ohm); k in m/s, v in V, k_on < 0 < k_off, v_on <
-    0 <
-    v_off. A drive u holds v = -volts u across the cell, so that u > 0 raises the conductance; the weight is the
-    conductance between its limits, from -weight_scale to weight_scale. The speed does not depend on x, so every step is
-    exact. A drive below the threshold does not train. Raises DeviceError.
-    Source: Kvatinsky et al. 2015 (VTEAM), numbers as in MemTorch (VTEAM.py at 305c3a74).
+    On is k_on (v/v_on - 1)^alpha_on for v <= v_on; between the thresholds nothing moves. x in [0, length] (m),
+    resistance r_on + (r_off - r_on) x/length (ohm); k in m/s, v in V, k_on < 0 < k_off, v_on < 0 < v_off. A drive u
+    holds v = -volts u across the cell, so that u > 0 raises the conductance; the weight is the conductance between
+    its limits, from -weight_scale to weight_scale. The speed does not depend on x, so every step is exact. A drive
+    below the threshold does not train. Raises DeviceError. Source: Kvatinsky et al. 2015 (VTEAM), numbers as in
+    MemTorch (VTEAM.py at 305c3a74).
 
     >>> cell = Vteam(volts=0.1)
     >>> state = cell.create(np.array([0.0]))

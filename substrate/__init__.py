@@ -3,23 +3,48 @@
 from substrate.compile import compile_network
 from substrate.errors import SubstrateError
 from substrate.network import Line, Network, Probe
-from substrate.nodes import Activation, DataSource, Load, Termination, Weights
+from substrate.nodes import (
+    Activation,
+    Capacitor,
+    DataSource,
+    Inductor,
+    Load,
+    Open,
+    ParallelJunction,
+    Resistor,
+    SeriesJunction,
+    Short,
+    Termination,
+    VoltageSource,
+    Weights,
+)
 from substrate.plan import Plan
 from substrate.simulation import Simulation
+from substrate.traces import Traces, simulate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Activation",
+    "Capacitor",
     "DataSource",
+    "Inductor",
     "Line",
     "Load",
     "Network",
+    "Open",
+    "ParallelJunction",
     "Plan",
     "Probe",
+    "Resistor",
+    "SeriesJunction",
+    "Short",
     "Simulation",
     "SubstrateError",
     "Termination",
+    "Traces",
+    "VoltageSource",
     "Weights",
     "compile_network",
+    "simulate",
 ]

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.errors import CompileError
 from substrate.network import Connection, Network, PortReference, Probe
+from substrate.nodes.base import Node
 from substrate.noise import pass_noise_sigma, thermal_variance
 from substrate.plan import DelayClass, LineEnd, LineRows, Pass, Plan, PlannedProbe, Signal
 
@@ -49,27 +51,36 @@ class _Compiler:
         self.lines: list[LineRows] = []
         self.rows: dict[int, int] = {}  # delay in steps -> rows used so far
         self.noise_sources = 0
+        self.ends: dict[PortReference, LineEnd] = {}  # where the ports of the circuit part lie
+        self.joined: set[PortReference] = set()  # ports of the circuit part joined without delay
+        self.wide = [name for name in network.nodes if not is_circuit(network, name)]
 
     def plan(self) -> Plan:
         """Run every stage."""
         for connection in self.network.connections.values():
-            if connection.line is None:
+            if connection.line is not None:
+                self._lay_line(connection)
+            elif not is_circuit(self.network, connection.first.node):
                 self._join(connection)
             else:
-                self._lay_line(connection)
+                self.joined.update((connection.first, connection.second))
         self._refuse_open_ports()
         delays = sorted(self.rows)
-        lines = tuple(replace(line, delay_class=delays.index(line.steps)) for line in self.lines)
-        probes = tuple(self._planned_probe(probe) for probe in self.probes)
+        number = {steps: index for index, steps in enumerate(delays)}
+        lines = tuple(replace(line, delay_class=number[line.steps]) for line in self.lines)
+        watched = [self.network.reference(probe.at) for probe in self.probes]
+        circuit = compile_circuit(self.network, self.ends, lines, self.dt, self.reference_power, watched)
+        probes = tuple(self._planned_probe(probe, circuit) for probe in self.probes)
         passes = self._passes()
-        passes = _absorb_early(passes, {probe.signal for probe in probes}, self.network)
-        passes = _in_order(passes, {signal for _, signal in self.arrivals}, self.network)
+        needed = {signal for probe in probes if not probe.in_cluster for signal in (probe.arriving, probe.departing)}
+        passes = _absorb_early(passes, needed, [self.network.nodes[name] for name in self.wide])
+        passes = _in_order(passes, {signal for _, signal in self.arrivals}, self.wide)
         self._mark_steady(passes)
         return Plan(
             dt=self.dt,
             reference_power=self.reference_power,
-            node_names=tuple(self.network.nodes),
-            nodes=tuple(self.network.nodes.values()),
+            node_names=tuple(self.wide),
+            nodes=tuple(self.network.nodes[name] for name in self.wide),
             classes=tuple(DelayClass(steps, self.rows[steps]) for steps in delays),
             lines=lines,
             signals=tuple(self.signals),
@@ -78,6 +89,10 @@ class _Compiler:
             departures=tuple(self.departures),
             probes=probes,
             parameters=self.network.parameters(),
+            clusters=tuple(circuit.groups),
+            drives=tuple(circuit.drives),
+            drive_noise_source=self._noise_source(),
+            observed=2 * len(circuit.observed),
         )
 
     def _signal(self, label: str, channels: int) -> int:
@@ -112,15 +127,28 @@ class _Compiler:
                 f"({error:+.2%}); choose dt so that its delay is a whole number of steps",
                 stacklevel=4,
             )
-        sigmas = [float(pass_noise_sigma(g, line.temperature, self.dt, self.reference_power)) for g in line.gains]
+        sigmas = [
+            float(pass_noise_sigma(float(np.mean(np.abs(g))), line.temperature, self.dt, self.reference_power))
+            for g in line.gains
+        ]
         row = self.rows.get(steps, 0)
         self.rows[steps] = row + channels
-        sources = (self._noise_source(), self._noise_source())
+        ports = (connection.first, connection.second)
+        wide = [not is_circuit(self.network, port.node) for port in ports]
+        sources = (self._noise_source(), self._noise_source()) if any(wide) else (0, 0)
+        gains, sigma, z = line.gains, (sigmas[0], sigmas[1]), line.impedance
         self.lines.append(
-            LineRows(connection.name, -1, row, channels, steps, line.gains, (sigmas[0], sigmas[1]), sources, error)
+            LineRows(connection.name, -1, row, channels, steps, gains, sigma, sources, error, z, line.temperature)
         )
-        for side, port in enumerate((connection.first, connection.second)):
+        for side, port in enumerate(ports):
             end = LineEnd(len(self.lines) - 1, side)
+            if not wide[side]:
+                self.ends[port] = end
+                continue
+            if np.iscomplexobj(line.gains[side]) or np.size(line.gains[side]) > 1:
+                raise CompileError(
+                    f"Line {connection.name!r} turns phases, but {port.node!r} works with real waves; leave phase at zero"
+                )
             self.arriving[port] = self._signal(f"{port} arriving", channels)
             self.departing[port] = self._signal(f"{port} departing", channels)
             self.arrivals.append((end, self.arriving[port]))
@@ -129,18 +157,32 @@ class _Compiler:
     def _refuse_open_ports(self) -> None:
         for name, node in self.network.nodes.items():
             for port in node.ports:
-                if PortReference(name, port.name) not in self.arriving:
+                reference = PortReference(name, port.name)
+                if reference not in self.arriving and reference not in self.ends and reference not in self.joined:
                     raise CompileError(
                         f"Port {name}.{port.name} is not connected; connect it to a line, or to a Termination"
                     )
 
-    def _planned_probe(self, probe: Probe) -> PlannedProbe:
-        side = self.arriving if probe.quantity == "arriving" else self.departing
-        return PlannedProbe(probe.label, side[self.network.reference(probe.at)], probe.reduce)
+    def _planned_probe(self, probe: Probe, circuit: Circuit) -> PlannedProbe:
+        port = self.network.reference(probe.at)
+        if port in circuit.observed:
+            row = circuit.observed[port]
+            waves, z = (row, row + 1, True), circuit.impedances[port]
+        else:
+            waves, z = (self.arriving[port], self.departing[port], False), self._impedance(port)
+        power = self.reference_power
+        scale = {"voltage": np.sqrt(z * power), "current": np.sqrt(power / z), "power": power}.get(probe.quantity, 1.0)
+        return PlannedProbe(probe.label, probe.quantity, probe.reduce, *waves, scale)
+
+    def _impedance(self, port: PortReference) -> float:
+        """Of the line at a wide port; a port joined directly has no impedance of its own, so 50 ohm by convention."""
+        connection = next(c for c in self.network.connections.values() if port in (c.first, c.second))
+        return 50.0 if connection.line is None else connection.line.impedance
 
     def _passes(self) -> list[Pass]:
         passes: list[Pass] = []
-        for index, (name, node) in enumerate(self.network.nodes.items()):
+        for index, name in enumerate(self.wide):
+            node = self.network.nodes[name]
             a = [self.arriving[PortReference(name, port.name)] for port in node.ports]
             b = [self.departing[PortReference(name, port.name)] for port in node.ports]
             if node.law in ("source", "termination", "load"):
@@ -169,13 +211,12 @@ class _Compiler:
                 self.signals[step.output] = replace(self.signals[step.output], steady=True)
 
 
-def _absorb_early(passes: list[Pass], probed: set[int], network: Network) -> list[Pass]:
+def _absorb_early(passes: list[Pass], probed: set[int], nodes: Sequence[Node]) -> list[Pass]:
     """Absorb a returning wave where it enters a zero-delay cluster that only leads it into a matched source.
 
     Inside such a cluster the split between mesh and source cannot be seen from outside, and computing it would cost a
     matrix product per step. A mesh with sensing taps keeps its pass, for its ports absorb part of the wave.
     """
-    nodes = list(network.nodes.values())
     producers = {step.output: position for position, step in enumerate(passes) if step.output >= 0}
     consumers: dict[int, int] = {}
     for step in passes:
@@ -199,9 +240,8 @@ def _absorb_early(passes: list[Pass], probed: set[int], network: Network) -> lis
     return [step for position, step in enumerate(passes) if position not in dropped]
 
 
-def _in_order(passes: list[Pass], ready: set[int], network: Network) -> list[Pass]:
+def _in_order(passes: list[Pass], ready: set[int], names: Sequence[str]) -> list[Pass]:
     """Order passes so that every input is computed before it is used; refuse loops without delay."""
-    names = list(network.nodes)
     ready, ordered, waiting = set(ready), [], list(passes)
     while waiting:
         runnable = [step for step in waiting if ready.issuperset(step.inputs)]

@@ -65,7 +65,7 @@ def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> TrainCo
     my.toml: the table [line] is missing
     my.toml: the table [clock] is missing
     my.toml: the table [device] is missing
-    my.toml:2: kind: must be 'train', got 'trian'; did you mean 'train'?
+    my.toml:2: kind: must be 'train', got 'trian'
     """
     try:
         raw = tomllib.loads(text)

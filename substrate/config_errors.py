@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -132,9 +132,10 @@ def _expectation(fault: Any, shown: Path) -> str:
     """What a value must be, for the kinds of fault that a wrong type, range or choice gives."""
     kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'|(\b\d+\b)", context["expected"])
-        words = [text or number for text, number in choices]
-        return f"must be {_either(words)}, got {value!r}{hint(str(value), words)}"
+        words = re.findall(r"'([^']*)'", context["expected"])
+        if len(words) < 2:
+            return f"must be {context['expected']}, got {value!r}"
+        return f"must be one of {', '.join(words)}, got {value!r}{nearest(str(value), words)}"
     limits = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     if kind in limits:
         phrase = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}[limits[kind]]
@@ -154,10 +155,6 @@ def _expectation(fault: Any, shown: Path) -> str:
     return f"expected {expected.get(kind, fault['msg'])}, got {value!r}"
 
 
-def _either(words: Sequence[str]) -> str:
-    return repr(words[0]) if len(words) == 1 else "one of " + ", ".join(words)
-
-
 def dotted(path: Iterable[str | int]) -> str:
     """A path as it is typed after --set: "line.2.loss"."""
     return ".".join(str(part) for part in path)
@@ -172,10 +169,13 @@ def hint(name: str, known: Iterable[str]) -> str:
     '; known are delay, impedance'
     """
     words = list(known)
-    close = get_close_matches(name, words, 1, 0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known are {', '.join(words)}" if words else ""
+    return nearest(name, words) or (f"; known are {', '.join(words)}" if words else "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Advice naming the nearest known word; empty where none is near."""
+    close = get_close_matches(name, list(known), 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def table_schema(schema: type[BaseModel], path: Path) -> type[BaseModel] | None:

@@ -1,6 +1,8 @@
 """The description of a network: nodes, the lines between them, and what to probe; SI numbers, no time step."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,8 @@ class Line:
     """A bundle of equal transmission lines: waves run both ways, delayed, attenuated and, when warm, noisy.
 
     ``delay`` (s, one way), ``impedance`` (ohm), ``loss_db`` (dB of power per pass from the first end to the second),
-    ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to).
+    ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to), ``phase`` (rad, by which a
+    pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the batch).
     Raises NetworkError. Source: ``docs/theory.md``, sections "Loss" and "Noise".
 
     >>> Line(delay=10e-12, loss_db=0.2, temperature=300.0).gains[0] < 1.0
@@ -25,6 +28,7 @@ class Line:
     loss_db: float = 0.0
     loss_db_back: float | None = None
     temperature: float = 0.0
+    phase: Any = 0.0
 
     def __post_init__(self) -> None:
         for name, value in (("delay", self.delay), ("impedance", self.impedance)):
@@ -36,10 +40,11 @@ class Line:
         require_temperature("A line", self.temperature)
 
     @property
-    def gains(self) -> tuple[float, float]:
-        """Amplitude factor of one pass, forward and back."""
+    def gains(self) -> tuple[Any, Any]:
+        """Amplitude factor of one pass, forward and back; complex where the line turns the phase."""
         back = self.loss_db if self.loss_db_back is None else self.loss_db_back
-        return 10.0 ** (-self.loss_db / 20.0), 10.0 ** (-back / 20.0)
+        turn = 1.0 if np.all(np.asarray(self.phase) == 0.0) else np.exp(-1j * np.asarray(self.phase))
+        return 10.0 ** (-self.loss_db / 20.0) * turn, 10.0 ** (-back / 20.0) * turn
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,16 @@ class Connection:
     line: Line | None
 
 
-QUANTITIES = ("arriving", "departing")
+QUANTITIES = ("arriving", "departing", "voltage", "current", "power")
 REDUCTIONS = ("none", "mean", "mean_square")
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A wave to record at every step: what arrives at, or departs from, a node's port.
+    """What to record at every step at a node's port: a wave, or the voltage, current or power it carries.
 
-    ``at`` is ``"node.port"``; ``quantity`` is ``arriving`` or ``departing`` (seen from the node); ``reduce`` is
+    ``at`` is ``"node.port"``; ``quantity`` is ``arriving`` or ``departing`` (waves in units of sqrt(reference power),
+    seen from the node), ``voltage`` (V), ``current`` (A, into the node) or ``power`` (W, into the node); ``reduce`` is
     ``none`` (all channels and samples), ``mean`` or ``mean_square`` over both. Raises NetworkError.
 
     >>> Probe("load.in", "arriving", reduce="mean_square").label
@@ -161,6 +167,34 @@ class Network:
             names = ", ".join(f"{node}.{p.name}" for p in self.nodes[node].ports)
             raise NetworkError(f"{node!r} has several ports; say which: {names}")
         return self._resolve(text, 0)
+
+    def changed(self, values: Mapping[str, Any]) -> "Network":
+        """A copy in which ``"node.field"`` or ``"line.field"`` have new values; raises NetworkError.
+
+        >>> from substrate.nodes import Resistor
+        >>> net = Network(); _ = net.add(Resistor(50.0), "load")
+        >>> net.changed({"load.resistance": 75.0}).nodes["load"]
+        Resistor(resistance=75.0, temperature=0.0)
+        """
+        copy = Network()
+        copy.nodes, copy.connections = dict(self.nodes), dict(self.connections)
+        for key, value in values.items():
+            name, _, attribute = key.rpartition(".")
+            owner: Any = copy.nodes.get(name)
+            connection = copy.connections.get(name)
+            if owner is None and connection is not None:
+                owner = connection.line
+            known = [f.name for f in fields(owner)] if owner is not None else []
+            if attribute not in known:
+                names = ", ".join(f"{name}.{field}" for field in known) or ", ".join([*self.nodes, *self.connections])
+                raise NetworkError(f"There is no {key!r} to change; there is {names}")
+            part = replace(owner, **{attribute: value})
+            if name in copy.nodes:
+                copy.nodes[name] = part
+            else:
+                assert connection is not None
+                copy.connections[name] = replace(connection, line=part)
+        return copy
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Initial values of every tunable number, by ``"node.parameter"``."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from substrate.nodes.base import Node
+from substrate.nodes.linear import Drive
 
 Array = Any  # a NumPy or CuPy array; shapes and units stand beside each field
 
@@ -39,7 +40,7 @@ class DelayClass:
     rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LineRows:
     """One compiled line: which cells it owns and what a pass does to a wave."""
 
@@ -48,13 +49,15 @@ class LineRows:
     row: int  # first of its rows there
     channels: int
     steps: int  # delay in steps
-    gains: tuple[float, float]  # amplitude factor of a pass that starts at side 0, at side 1
+    gains: tuple[Any, Any]  # amplitude factor of a pass that starts at side 0, at side 1; may be complex, [batch]
     sigmas: tuple[float, float]  # rms of the thermal noise added to such a pass, in amplitude
     noise_sources: tuple[int, int]  # ids of the two noise generators
     delay_error: float  # (steps * dt - delay) / delay
+    impedance: float = 50.0  # ohm
+    temperature: float = 0.0  # K
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LineEnd:
     """A place where a node reads an arriving wave and writes a departing one."""
 
@@ -86,11 +89,54 @@ class Pass:
 
 @dataclass(frozen=True)
 class PlannedProbe:
-    """A probe after compiling: which signal, and how it is reduced."""
+    """A probe after compiling: where its two waves are, which quantity it makes of them, and how that is reduced.
+
+    The waves are signals of the plan, or rows of what clusters observe.
+    """
 
     label: str
-    signal: int
+    quantity: str
     reduce: str
+    arriving: int
+    departing: int
+    in_cluster: bool = False
+    scale: float = 1.0  # sqrt(impedance * reference power) for volts, the reference power for watts
+
+    @property
+    def signal(self) -> int:
+        """The only signal needed, for a plain wave probe of a node outside the circuit part."""
+        return self.departing if self.quantity == "departing" else self.arriving
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledDrive:
+    """A source input of the circuit part and what its waveform is multiplied by to be in amplitude units."""
+
+    drive: Drive
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterGroup:
+    """All clusters of one shape: ``[b, s', seen] = matrix [a, s, u]`` at each, every step."""
+
+    names: tuple[str, ...]  # of the first node of each cluster
+    matrices: np.ndarray  # [unique, batch or 1, ports + states + observed, ports + states + sources], line gains included
+    which: np.ndarray  # int32[clusters], the matrix of each
+    ports: int
+    lines: np.ndarray  # int32[clusters, ports]
+    sides: np.ndarray  # int8[clusters, ports]
+    weights: np.ndarray  # float64[clusters, ports], power lost in the line over power that enters its cells
+    energy: np.ndarray  # float64[clusters, states], weight of each state's square in the stored energy
+    initial: np.ndarray  # [clusters, states, batch or 1]
+    inputs: np.ndarray  # int32[clusters, sources], rows of Plan.drives
+    observed: np.ndarray  # int32[clusters, observed], rows of what probes see
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether every step is one and the same matrix times what arrives, for all samples."""
+        rows, columns = self.matrices.shape[2:]
+        return self.matrices.shape[1] == 1 and rows == columns == self.ports
 
 
 @dataclass(frozen=True)
@@ -109,6 +155,10 @@ class Plan:
     departures: tuple[tuple[LineEnd, int], ...]  # (end, signal)
     probes: tuple[PlannedProbe, ...]
     parameters: dict[str, np.ndarray] = field(repr=False)  # initial values by "node.parameter"
+    clusters: tuple[ClusterGroup, ...] = ()
+    drives: tuple[ScaledDrive, ...] = ()  # waveforms first, then thermal noise
+    drive_noise_source: int = 0  # id of the generator of all thermal drives; the channel is the drive's place among them
+    observed: int = 0  # rows that clusters observe for probes
 
     @property
     def block(self) -> int:
@@ -117,8 +167,9 @@ class Plan:
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """Names of the rows of the ledger: nodes, then lines."""
-        return self.node_names + tuple(line.name for line in self.lines)
+        """Names of the rows of the ledger: wide nodes, line ends they send to, groups of clusters."""
+        ends = tuple(f"{self.lines[end.line].name}.{end.side}" for end, _ in self.departures)
+        return self.node_names + ends + tuple(f"clusters of {group.ports} ports" for group in self.clusters)
 
     def report(self) -> str:
         """A table of lines: delay in steps, its rounding error, loss and noise per pass."""
@@ -136,11 +187,13 @@ class State:
     """Everything that changes while a plan is stepped, and nothing else; arrays live where the backend does."""
 
     step: int  # steps done so far
-    cells: list[Array]  # one [2, rows, steps, batch] per delay class
+    cells: list[Array]  # one [2, rows, steps, batch] per delay class (of the real part)
     parameters: dict[str, Array]  # by "node.parameter"; what the waves see
     drive: dict[str, Array]  # same keys and shapes: -(scale) * sum over steps and batch of the port's gradient
     inputs: dict[str, Array]  # by node name: [channels, batch], held values of sources and targets of loads
     ledger: np.ndarray  # float64[entities, 7], flows of amplitude^2 since the last reading
+    arena: Array = None  # [parts, cells]: all cells of all classes, real or real and imaginary parts; `cells` are views
+    memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
     drive_scale: float = 0.0  # what each sample's gradient is multiplied by; 0: ports do not listen
     drive_fresh: bool = True  # whether the next block overwrites the drive rather than adding to it
     version: int = 0  # raised whenever inputs or parameters change, so that steady signals are recomputed

@@ -12,6 +12,9 @@ from substrate.errors import DivergenceError, NetworkError
 from substrate.plan import FLOW_SIGNS, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
 
 
+DTYPES = ("float64", "float32", "complex128", "complex64")  # real waves (voltages) or optical envelopes
+
+
 @dataclass
 class Ledger:
     """The energy books of a stretch of a run, in joules, and how well they closed.
@@ -60,8 +63,8 @@ class Simulation:
         batch_offset: int = 0,
         block: int | None = None,
     ) -> None:
-        if dtype not in ("float32", "float64"):
-            raise NetworkError(f"dtype must be float32 or float64, but it is {dtype!r}")
+        if dtype not in DTYPES:
+            raise NetworkError(f"dtype must be one of {', '.join(DTYPES)}, but it is {dtype!r}")
         if batch < 1:
             raise NetworkError(f"A batch needs at least one sample, but batch={batch}")
         self.plan = plan
@@ -72,7 +75,7 @@ class Simulation:
         self._joule = plan.reference_power * plan.dt
         self._flows = np.zeros_like(self.state.ledger)  # amplitude^2, since the books were last taken
         self._residual = 0.0
-        self._stored = 0.0  # amplitude^2, after the last block
+        self._stored = self.stepper.stored_energy()  # amplitude^2, after the last block
 
     @property
     def state(self) -> Any:
@@ -146,6 +149,14 @@ class Simulation:
             "lower the rate of the devices, or the gain of the network"
         )
 
+    def adopt(self, plan: Plan) -> None:
+        """Go on with a plan of the same shape: the same network with other numbers in its circuit part.
+
+        Waves, states and time stay as they are. Raises NetworkError when lines or shapes differ.
+        """
+        self.stepper.adopt(plan)
+        self.plan = plan
+
     def take_ledger(self) -> Ledger:
         """The energy books in joules since they were last taken."""
         ledger = Ledger(ledger_columns(self._flows) * self._joule, self._stored * self._joule, self._residual)
@@ -177,7 +188,8 @@ class Simulation:
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything needed to continue bit for bit, as named host arrays."""
         state, host = self.state, self.stepper.to_host
-        arrays = {f"cells/{i}": host(cells) for i, cells in enumerate(state.cells)}
+        arrays = {"cells": host(state.arena)}
+        arrays |= {f"memories/{i}": host(memory) for i, memory in enumerate(state.memories)}
         arrays |= {f"parameters/{name}": host(value) for name, value in state.parameters.items()}
         arrays |= {f"inputs/{name}": host(value) for name, value in state.inputs.items()}
         arrays |= {"step": np.array(state.step, dtype=np.int64), "flows": self._flows.copy()}
@@ -186,8 +198,9 @@ class Simulation:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint of the same plan and batch."""
         state, xp = self.state, self.stepper.xp
-        for index, cells in enumerate(state.cells):
-            cells[...] = xp.asarray(arrays[f"cells/{index}"])
+        state.arena[...] = xp.asarray(arrays["cells"])
+        for index, memory in enumerate(state.memories):
+            memory[...] = xp.asarray(arrays[f"memories/{index}"])
         for group, target in (("parameters", state.parameters), ("inputs", state.inputs)):
             for name, value in target.items():
                 value[...] = xp.asarray(arrays[f"{group}/{name}"])

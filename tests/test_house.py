@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles"],
     ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
-    ["network", "nodes", "activations", "losses"],
-    ["plan", "compile"],
+    ["network", "nodes", "activations", "losses", "waveforms"],
+    ["plan", "clusters", "circuits", "compile"],
     ["backends"],
-    ["simulation"],
+    ["simulation", "traces"],
     ["learning"],
-    ["config"],
+    ["config", "config_schema", "config_errors"],
     ["plot", "export", "report"],
     ["cli", "__main__"],
 ]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from substrate.errors import BackendError
+from substrate.errors import BackendError, NetworkError
 from substrate.plan import Plan, State
 
 MODULES = {"reference": "substrate.backends.reference", "cpu": "substrate.backends.cpu"}
@@ -24,6 +24,9 @@ class Stepper(Protocol):
 
         May raise FloatingPointError when a wave is no longer finite.
         """
+
+    def adopt(self, plan: Plan) -> None:
+        """Go on with a plan of the same shape, with other numbers in its clusters; raises NetworkError."""
 
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
@@ -57,10 +60,27 @@ def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: int, ba
     return stepper
 
 
+def require_same_shape(old: Plan, new: Plan) -> None:
+    """Refuse to go on with a plan whose lines or clusters are laid out in another way."""
+    lines = [[(x.name, x.steps, x.row) for x in plan.lines] for plan in (old, new)]
+    shapes = [[(g.names, g.matrices.shape[2:], g.observed.shape) for g in plan.clusters] for plan in (old, new)]
+    if lines[0] != lines[1] or shapes[0] != shapes[1] or old.nodes != new.nodes:
+        raise NetworkError("A running network can change the numbers of its circuit nodes, not its lines or their delays")
+
+
 def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
     """The state at step zero: lines empty, parameters at their initial values, inputs zero."""
+    parts, dtype = (2 if np.dtype(dtype).kind == "c" else 1), np.zeros(0, dtype).real.dtype
     state = State(step=0, cells=[], parameters={}, drive={}, inputs={}, ledger=np.zeros((0, 0)))
-    state.cells = [xp.zeros((2, c.rows, c.steps, batch), dtype=dtype) for c in plan.classes]
+    sizes = [2 * c.rows * c.steps * batch for c in plan.classes]
+    state.arena, start = xp.zeros((parts, sum(sizes)), dtype=dtype), 0
+    for c, size in zip(plan.classes, sizes, strict=True):
+        state.cells.append(state.arena[0, start : start + size].reshape(2, c.rows, c.steps, batch))
+        start += size
+    for group in plan.clusters:
+        memory = np.broadcast_to(group.initial, (*group.initial.shape[:2], batch))
+        split = [memory.real, memory.imag] if parts == 2 else [memory.real]
+        state.memories.append(xp.asarray(np.stack(split).astype(dtype)))
     state.parameters = {name: xp.asarray(value).astype(dtype) for name, value in plan.parameters.items()}
     state.drive = {name: xp.zeros(value.shape, dtype=dtype) for name, value in plan.parameters.items()}
     for name, node in zip(plan.node_names, plan.nodes, strict=True):

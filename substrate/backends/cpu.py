@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from substrate.activations import activation_named
-from substrate.backends import new_state
+from substrate.backends import new_state, require_same_shape
+from substrate.backends.cpu_circuit import CircuitStepper
+from substrate.errors import BackendError
 from substrate.losses import loss_named
 from substrate.plan import (
     INJECTED,
@@ -20,6 +22,7 @@ from substrate.plan import (
     LineEnd,
     Pass,
     Plan,
+    PlannedProbe,
     wave_segments,
 )
 
@@ -47,7 +50,10 @@ class Stepper:
 
     def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: int, batch_offset: int) -> None:
         self.plan, self.batch, self.dtype, self.seed, self.batch_offset = plan, batch, dtype, seed, batch_offset
+        if dtype.kind == "c" and plan.nodes:
+            raise BackendError(f"{plan.node_names[0]!r} works with real waves; use float64 or float32")
         self.state = new_state(np, plan, batch, dtype)
+        self.circuit = CircuitStepper(plan, self.state, batch, seed, batch_offset) if plan.clusters else None
         self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
         self.buffers = [np.empty((s.channels, 1 if s.steady else plan.block, batch), dtype) for s in plan.signals]
         self.scratch: dict[tuple[Any, ...], np.ndarray] = {}
@@ -70,15 +76,27 @@ class Stepper:
         for kernel, step in self.kernels:
             kernel(step)
         self.steady_version = self.state.version
+        if self.circuit is not None:
+            self.circuit.step(steps)
         self._record_probes()
-        for end, signal in self.plan.departures:
-            self._depart(end, signal)
+        for place, (end, signal) in enumerate(self.plan.departures):
+            self._depart(place, end, signal)
         self.state.step += steps
         self.state.drive_fresh = False
 
+    def adopt(self, plan: Plan) -> None:
+        """Go on with other numbers in the clusters; see the contract."""
+        require_same_shape(self.plan, plan)
+        self.plan = plan
+        if plan.clusters:
+            self.circuit = CircuitStepper(plan, self.state, self.batch, self.seed, self.batch_offset)
+
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
-        return sum(power(cells) for cells in self.state.cells)
+        energy = power(self.state.arena)
+        for group, memory in zip(self.plan.clusters, self.state.memories, strict=True):
+            energy += float(np.sum(group.energy[:, :, None] * np.sum(memory.astype(float) ** 2, axis=0)))
+        return energy
 
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
         """Take over new device values and book what the cells absorbed."""
@@ -108,7 +126,7 @@ class Stepper:
             block[:, part] = cells[plane, :, where]
         return block
 
-    def _depart(self, end: LineEnd, signal: int) -> None:
+    def _depart(self, place: int, end: LineEnd, signal: int) -> None:
         """Write a departing wave into the cells the arriving one was read from, attenuated and with its noise."""
         line, block, state = self.plan.lines[end.line], self.signals[signal], self.state
         gain, sigma = line.gains[end.side], line.sigmas[end.side]
@@ -124,7 +142,7 @@ class Stepper:
             if sigma > 0.0:
                 self._add_noise(target, sigma, line.noise_sources[end.side], state.step + part.start)
                 noisy += power(target)
-        row = state.ledger[len(self.plan.nodes) + end.line]
+        row = state.ledger[len(self.plan.nodes) + place]
         sent = self._power(signal)
         row[LINES] += (1.0 - gain * gain) * sent
         if sigma > 0.0:
@@ -263,12 +281,30 @@ class Stepper:
 
     def _record_probes(self) -> None:
         for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
-            block = self.signals[probe.signal]
-            if block.shape[1] == 1:
-                block = np.broadcast_to(block, (block.shape[0], self.steps, block.shape[2]))
+            block = self._seen(probe)
             if probe.reduce == "mean":
                 blocks.append(block.mean(axis=(0, 2)))
             elif probe.reduce == "mean_square":
-                blocks.append(np.mean(block * block, axis=(0, 2)))
+                blocks.append(np.mean(np.abs(block) ** 2, axis=(0, 2)))
             else:
                 blocks.append(np.moveaxis(block, 1, 0).copy())
+
+    def _seen(self, probe: PlannedProbe) -> np.ndarray:
+        """What a probe sees in this block, ``[channels, steps, batch]``."""
+        if probe.quantity == "arriving":
+            return self._wave(probe, probe.arriving)
+        if probe.quantity == "departing":
+            return self._wave(probe, probe.departing)
+        a, b = self._wave(probe, probe.arriving), self._wave(probe, probe.departing)
+        if probe.quantity == "power":
+            return probe.scale * (np.abs(a) ** 2 - np.abs(b) ** 2)
+        return probe.scale * (a + b if probe.quantity == "voltage" else a - b)
+
+    def _wave(self, probe: PlannedProbe, index: int) -> np.ndarray:
+        if probe.in_cluster:
+            assert self.circuit is not None
+            return self.circuit.observed(index, self.steps)
+        block = self.signals[index]
+        if block.shape[1] == 1:
+            block = np.broadcast_to(block, (block.shape[0], self.steps, block.shape[2]))
+        return block

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from substrate.backends import new_state
+from substrate.backends import new_state, require_same_shape
+from substrate.backends.reference_circuit import step_circuit
 from substrate.noise import normals
-from substrate.plan import INJECTED, LINES, NET_BACKWARD, NET_FORWARD, NOISE, PORTS, RADIATED, LineEnd, Pass, Plan
+from substrate.plan import INJECTED, LINES, NET_BACKWARD, NET_FORWARD, NOISE, PORTS, RADIATED, LineEnd, Pass, Plan, PlannedProbe
 
 Wave = list[list[float]]  # [channels][batch], one step
 
@@ -62,9 +63,19 @@ class Stepper:
             except (OverflowError, ValueError) as error:  # how Python's own floats say infinity and NaN
                 raise FloatingPointError(str(error)) from error
 
+    def adopt(self, plan: Plan) -> None:
+        """Go on with other numbers in the clusters; see the contract."""
+        require_same_shape(self.plan, plan)
+        self.plan = plan
+
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
-        return math.fsum(v * v for cells in self.state.cells for v in cells.ravel().tolist())
+        energy = math.fsum(v * v for v in self.state.arena.ravel().tolist())
+        for group, memory in zip(self.plan.clusters, self.state.memories, strict=True):
+            for index, weights in enumerate(group.energy.tolist()):
+                for place, weight in enumerate(weights):
+                    energy += weight * math.fsum(v * v for v in memory[:, index, place].ravel().tolist())
+        return energy
 
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
         """Take over new device values and book what the cells absorbed."""
@@ -81,10 +92,12 @@ class Stepper:
             self.signals[signal] = self._cells(end).astype(float).tolist()
         for step in self.plan.passes:
             getattr(self, "_" + step.kind)(step)
+        seen = step_circuit(self) if self.plan.clusters else []
         for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
-            blocks.append(self._reduced(probe.reduce, self.signals[probe.signal]))
-        for end, signal in self.plan.departures:
-            self._depart(end, self.signals[signal])
+            waves = seen if probe.in_cluster else self.signals
+            blocks.append(self._reduced(probe, waves[probe.arriving], waves[probe.departing]))
+        for place, (end, signal) in enumerate(self.plan.departures):
+            self._depart(place, end, self.signals[signal])
         self.state.step += 1
         self.state.drive_fresh = False
 
@@ -96,10 +109,10 @@ class Stepper:
         cells: np.ndarray = self.state.cells[line.delay_class][plane, line.row : line.row + line.channels, cell]
         return cells
 
-    def _depart(self, end: LineEnd, wave: Wave) -> None:
+    def _depart(self, place: int, end: LineEnd, wave: Wave) -> None:
         line = self.plan.lines[end.line]
         gain, sigma = line.gains[end.side], line.sigmas[end.side]
-        row = self.state.ledger[len(self.plan.nodes) + end.line]
+        row = self.state.ledger[len(self.plan.nodes) + place]
         quiet = [[gain * value for value in channel] for channel in wave]
         sent = self._with_noise(quiet, sigma, line.noise_sources[end.side])
         row[LINES] += energy(wave) - energy(quiet)
@@ -117,11 +130,14 @@ class Stepper:
             for channel, values in enumerate(wave)
         ]
 
-    def _reduced(self, reduce: str, wave: Wave) -> np.ndarray:
-        if reduce == "none":
-            return np.array([wave], dtype=self.dtype)
-        values = [value if reduce == "mean" else value * value for row in wave for value in row]
-        return np.array([math.fsum(values) / len(values)])
+    def _reduced(self, probe: PlannedProbe, arriving: Wave, departing: Wave) -> np.ndarray:
+        a, b = np.array(arriving), np.array(departing)
+        power = probe.scale * (np.abs(a) ** 2 - np.abs(b) ** 2)
+        volts, amps = probe.scale * (a + b), probe.scale * (a - b)
+        seen = {"arriving": a, "departing": b, "voltage": volts, "current": amps, "power": power}[probe.quantity]
+        if probe.reduce == "none":
+            return seen[None]
+        return np.array([seen.mean() if probe.reduce == "mean" else np.mean(np.abs(seen) ** 2)])
 
     def _parameter(self, step: Pass, name: str) -> Any:
         values = self.state.parameters.get(f"{self.plan.node_names[step.node]}.{name}")

@@ -66,7 +66,11 @@ def _number_rows(card: Card) -> list[list[str]]:
     for name, number in quantities.items():
         spread = ""
         if number.d2d is not None:
-            size = f"{100 * number.d2d.std:g} %" if number.d2d.relative else f"{number.d2d.std:g} {number.unit}"
+            size = (
+                f"{100 * number.d2d.std:g} %"
+                if number.d2d.relative
+                else f"{number.d2d.std:g} {number.unit}".removesuffix(" 1")
+            )
             spread = f"{size}, {number.d2d.dist}"
         value = f"table of {len(number.value)}" if isinstance(number.value, list) else f"{number.value:g}"
         rows.append([name, value, number.unit, spread, number.source, number.tag, number.note or ""])

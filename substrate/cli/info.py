@@ -59,7 +59,8 @@ def describe(path: Path) -> dict[str, Any]:
         status, complete, summary = run.status, run.complete, run.summary
         done = _batches_done(run)
     being_written = not complete and _is_being_written(path)
-    if status == "running" and not being_written:
+    stopped = status.startswith(("failed: Stopped", "failed: KeyboardInterrupt"))
+    if stopped or (status == "running" and not being_written):
         status = "interrupted"
     can_resume = not complete and not being_written and "overrides" in attributes
     return {

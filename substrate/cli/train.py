@@ -53,6 +53,10 @@ class Job:
 class Stopped(KeyboardInterrupt):
     """A signal asked the run to stop, and a batch has just ended."""
 
+    def __init__(self, number: int) -> None:
+        super().__init__(f"by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
 
 def run_train(request: Request) -> None:
     """Do what was asked for and print the outcome; raises the errors of configuration, data, devices and run file."""
@@ -147,7 +151,7 @@ def _run(job: Job, config: TrainConfig, chosen: Chosen, request: Request) -> dic
     except KeyboardInterrupt as error:
         if job.out.exists():
             note(f"stopped; to go on: substrate train --resume {job.out}")
-        raise typer.Exit(error.args[0] if isinstance(error, Stopped) else 130) from None
+        raise typer.Exit(error.exit_code if isinstance(error, Stopped) else 130) from None
 
 
 def _attributes(job: Job, config: TrainConfig, chosen: Chosen) -> dict[str, Any]:
@@ -190,7 +194,7 @@ def _signals(line: ProgressLine) -> Iterator[None]:
 
     def stop(number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler)
-        line.stop = Stopped(128 + number)
+        line.stop = Stopped(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -30,7 +30,9 @@ def draw(run: Run) -> Figure:
         value, drive = (part.reshape(len(time), -1) for part in columns[3 * row : 3 * row + 2])
         _draw_port(grid[row], time * factor, value, drive)
         grid[row, 0].set_ylabel(port)
-    for axes, title in zip(grid[0], ("Value of a few cells", "Their drive, -dJ/dvalue", "Values of all cells"), strict=True):
+    for axes, title in zip(
+        grid[0], ("Value of a few cells", "Their drive, -dJ/dvalue", "Values of all cells"), strict=True
+    ):
         axes.set_title(title)
     for axes in grid.ravel():
         axes.set_xlim(0.0, time[-1] * factor)

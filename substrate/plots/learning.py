@@ -44,7 +44,10 @@ def _draw_accuracy(axes: Axes, accuracy: list[np.ndarray], factor: float) -> Non
     axes.set_ylim(max(0.0, low - 0.05 * (1.0 - low)), 1.0)
     axes.set_title("a   On the test set")
     axes.set_ylabel("accuracy")
-    ends = [(substrate[-1], f"substrate {substrate[-1]:.3f}", SUBSTRATE), (digital[-1], f"backprop {digital[-1]:.3f}", DIGITAL)]
+    ends = [
+        (substrate[-1], f"substrate {substrate[-1]:.3f}", SUBSTRATE),
+        (digital[-1], f"backprop {digital[-1]:.3f}", DIGITAL),
+    ]
     for height, (_, text, colour) in zip((0.62, 0.52), ends, strict=True):
         axes.text(0.97, height, text, transform=axes.transAxes, color=colour, ha="right", fontsize=7.5)
 
@@ -59,7 +62,9 @@ def _draw_loss(axes: Axes, run: Run, batches: list[np.ndarray] | None, factor: f
             median = running_median(values, window)
             axes.plot(time * factor, median, color=colour)
             labels.append((median[-1], f"{who}, batch", colour))
-    epochs = run.optional("/metrics/epoch/time", "/metrics/epoch/test_loss", "/metrics/epoch/backprop_test_loss", rows=2)
+    epochs = run.optional(
+        "/metrics/epoch/time", "/metrics/epoch/test_loss", "/metrics/epoch/backprop_test_loss", rows=2
+    )
     if epochs is not None:
         time = epochs[0]
         for values, colour, who in ((epochs[2], DIGITAL, "backprop"), (epochs[1], SUBSTRATE, "substrate")):

@@ -83,13 +83,17 @@ def _draw_residual(axes: Axes, time: np.ndarray, residual: np.ndarray) -> None:
     axes.stairs(np.maximum(worst, SMALLEST), np.concatenate([[0.0], ends]), color="black", linewidth=0.8, baseline=None)
     axes.axhline(LIMIT, color=RED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_yscale("log")
-    axes.set_ylim(min(SMALLEST * 10, float(worst[worst > 0].min(initial=1e-16)) / 3), max(1e-11, float(worst.max()) * 3))
+    axes.set_ylim(
+        min(SMALLEST * 10, float(worst[worst > 0].min(initial=1e-16)) / 3), max(1e-11, float(worst.max()) * 3)
+    )
     axes.set_title(f"b   What the books do not explain; worst of all blocks {residual.max():.1e}")
     axes.set_ylabel("relative residual")
 
 
 def _label_limit(axes: Axes) -> None:
-    axes.annotate("1e-12", (1.0, LIMIT), (4, 0), ("axes fraction", "data"), "offset points", color=RED, va="center", fontsize=7)
+    axes.annotate(
+        "1e-12", (1.0, LIMIT), (4, 0), ("axes fraction", "data"), "offset points", color=RED, va="center", fontsize=7
+    )
 
 
 def _ends(time: np.ndarray) -> np.ndarray:

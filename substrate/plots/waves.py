@@ -16,7 +16,7 @@ from substrate.plots.data import MissingData, Run
 from substrate.plots.style import GREY, new_figure, prefix_of
 
 DECADES = 3.0  # of the returning wave that are shown
-MOST_BATCHES = 3  # in a column
+MOST_BATCHES = 2  # in a column
 
 
 @dataclass(frozen=True)
@@ -88,33 +88,30 @@ def _groups(batch: np.ndarray) -> list[list[int]]:
 
 def _stretch(clock: Clock, batches: list[int], fields: list[np.ndarray]) -> Stretch:
     steps = np.rint(clock.time / clock.dt).astype(int)
-    length = int(steps[np.isin(clock.batch, batches)].max())
-    half = len(fields) // 2
-    shape = (sum(clock.cells), length * len(batches))
-    forward, backward = np.full(shape, np.nan), np.full(shape, np.nan)
-    depth = 0
-    for index, cells in enumerate(clock.cells):
-        rows = slice(depth, depth + cells)
-        for place, batch in enumerate(batches):
-            chosen = clock.batch == batch
-            ends = place * length + steps[chosen]
-            _paint(forward[rows], ends, fields[index][chosen])
-            # A returning wave is painted the same way, seen from the far end.
-            _paint(backward[rows][::-1], ends, fields[half + index][chosen][:, ::-1])
-        depth += cells
-    return Stretch(forward, backward, [place * length for place in range(len(batches))], batches[0] + 1)
+    chosen = np.isin(clock.batch, batches)
+    length = int(steps[chosen].max())
+    ends = (clock.batch[chosen] - batches[0]) * length + steps[chosen]
+    before = 0.0 if batches[0] == 0 else np.nan  # lines are empty when a run starts
+    half, forward, backward = len(fields) // 2, [], []
+    for there, back in zip(fields[:half], fields[half:], strict=True):
+        forward.append(_paths(there[chosen], ends, length * len(batches), before))
+        # A returning wave is followed the same way, seen from the far end.
+        backward.append(_paths(back[chosen][:, ::-1], ends, length * len(batches), before)[::-1])
+    starts = [place * length for place in range(len(batches))]
+    return Stretch(np.concatenate(forward), np.concatenate(backward), starts, batches[0] + 1)
 
 
-def _paint(target: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> None:
-    """Fill ``target[cells, steps]`` from rows recorded at the ends of some steps, along the paths of the waves."""
-    cells, last = len(target), 0
+def _paths(rows: np.ndarray, ends: np.ndarray, steps: int, before: float) -> np.ndarray:
+    """The field ``[cells, steps]`` of one line and direction, from rows recorded at the ends of some steps.
+
+    A row tells what entered the line in each of the last ``cells`` steps; what entered ``k`` steps ago is in cell ``k``.
+    """
+    cells = rows.shape[1]
+    entered = np.full(cells + steps, np.nan)  # by step, from `cells` steps before the first
+    entered[:cells] = before
     for end, row in zip(ends, rows, strict=True):
-        for back in range(min(end - last, end)):  # steps before the row was taken: the wave was that much nearer
-            seen = cells - back
-            if seen > 0:
-                target[:seen, end - 1 - back] = row[back:]
-        # What has left the line by now was in the row before, that much nearer its start.
-        last = end
+        entered[end : end + cells] = row[::-1]
+    return entered[cells + np.arange(steps) - np.arange(cells)[:, None]]
 
 
 def _draw_way(figure: Figure, panels: np.ndarray, stretches: list[Stretch], clock: Clock, way: str) -> None:
@@ -128,7 +125,6 @@ def _draw_way(figure: Figure, panels: np.ndarray, stretches: list[Stretch], cloc
         x = np.arange(image.shape[1] + 1) * clock.dt * factor
         y = np.arange(image.shape[0] + 1) * clock.dt * factor
         mesh = axes.pcolormesh(x, y, image, norm=norm, cmap="viridis", shading="flat", rasterized=True)
-        axes.set_facecolor("white")
     assert mesh is not None
     label = "forward, rms amplitude" if way == "forward" else "returning, rms amplitude"
     figure.colorbar(mesh, ax=list(panels), label=label, pad=0.02, aspect=18)
@@ -143,6 +139,9 @@ def _label_depth(panels: np.ndarray, clock: Clock, lines: list[str]) -> None:
         axes.set_ylim(depth[-1] * clock.dt * factor, 0.0)
     for axes in panels[:, 0]:
         axes.set_ylabel(f"depth ({unit})")
+        for line, top in zip(lines, depth[:-1], strict=True):
+            text = axes.annotate(line, (1.0, top * clock.dt * factor), (-3, -3), ("axes fraction", "data"))
+            text.set(textcoords="offset points", ha="right", va="top", fontsize=6)
 
 
 def _label_columns(panels: np.ndarray, stretches: list[Stretch], clock: Clock) -> None:

@@ -219,3 +219,13 @@ def test_wrong_use_says_who_and_what():
     cell = SoftBounds(dw_min=0.1, mode="pulsed")
     with pytest.raises(DeviceError, match=r"needs standard normals xi of shape \(1, 2\)"):
         cell.advance(np, cell.create(np.zeros(2)), np.zeros(2), 1.0)
+
+
+def test_saturated_cells_and_mean_pulses_are_reported():
+    cell = SoftBounds(rate=2.0, dw_min=0.01, b_max_spread=0.2)
+    state = cell.create(np.zeros(1000), np.random.default_rng(11).standard_normal((1, 1000)))
+    assert not cell.saturated(np, state).any()
+    drive = np.where(np.arange(1000) < 300, 1e3, 0.0)
+    np.testing.assert_allclose(cell.mean_pulses(np, state, drive, 0.5), drive * 100)
+    cell.advance(np, state, drive, 1.0)
+    assert cell.saturated(np, state).sum() == 300

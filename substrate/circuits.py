@@ -1,0 +1,229 @@
+"""The circuit part of a network -> groups of clusters: finds clusters, collapses them, folds in line losses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from substrate.clusters import Cluster, collapse
+from substrate.errors import CompileError
+from substrate.network import Connection, Line, Network, PortReference
+from substrate.nodes.linear import Drive, LinearNode, Scattering
+from substrate.plan import ClusterGroup, LineEnd, LineRows, ScaledDrive
+
+
+@dataclass
+class Circuit:
+    """What compiling the circuit part of a network yields."""
+
+    groups: list[ClusterGroup] = field(default_factory=list)
+    drives: list[ScaledDrive] = field(default_factory=list)  # waveforms first, then thermal noise
+    observed: dict[PortReference, int] = field(default_factory=dict)  # port -> first of its two observed rows
+    impedances: dict[PortReference, Any] = field(default_factory=dict)  # of the observed ports, ohm
+
+
+def is_circuit(network: Network, name: str) -> bool:
+    """Whether a node belongs to the circuit part: small, linear, one channel a port."""
+    return network.nodes[name].law == "linear"
+
+
+def compile_circuit(
+    network: Network,
+    ends: dict[PortReference, LineEnd],
+    lines: Sequence[LineRows],
+    dt: float,
+    reference_power: float,
+    watched: Sequence[PortReference],
+) -> Circuit:
+    """Collapse all circuit nodes of ``network``; ``ends`` says at which line end each port lies; see :class:`Circuit`."""
+    builder = _CircuitBuilder(network, ends, lines, dt, reference_power, set(watched))
+    return builder.build()
+
+
+class _CircuitBuilder:
+    """Holds what the stages of compiling a circuit share."""
+
+    def __init__(
+        self,
+        network: Network,
+        ends: dict[PortReference, LineEnd],
+        lines: Sequence[LineRows],
+        dt: float,
+        reference_power: float,
+        watched: set[PortReference],
+    ) -> None:
+        self.network, self.ends, self.lines, self.dt = network, ends, lines, dt
+        self.reference_power, self.watched = reference_power, watched
+        self.memory: dict[Any, Scattering] = {}
+        self.circuit = Circuit()
+        self.joints: dict[PortReference, PortReference] = {}
+        self.line_of: dict[PortReference, Line] = {}
+        for c in network.connections.values():
+            if c.line is None:
+                self.joints[c.first], self.joints[c.second] = c.second, c.first
+                self._refuse_mixed(c)
+            else:
+                self.line_of[c.first] = self.line_of[c.second] = c.line
+
+    def build(self) -> Circuit:
+        """Collapse every cluster and group them by shape."""
+        by_shape: dict[Any, list[_Placed]] = {}
+        for names in self._components():
+            placed = self._place(names)
+            batched = placed.matrix.shape[0] if placed.matrix.shape[0] > 1 else 1
+            by_shape.setdefault((*placed.cluster.shape[:2], len(placed.drives), placed.cluster.observed, batched), []).append(placed)
+        waves = [drive for group in by_shape.values() for p in group for drive in p.drives if drive.drive.waveform]
+        noise = [drive for group in by_shape.values() for p in group for drive in p.drives if not drive.drive.waveform]
+        self.circuit.drives = waves + noise
+        row = {id(drive): index for index, drive in enumerate(self.circuit.drives)}
+        seen = 0
+        for group in by_shape.values():
+            self.circuit.groups.append(_group(group, row, seen))
+            for placed in group:
+                for port in placed.watched:
+                    self.circuit.observed[port] = seen
+                    seen += 2
+        return self.circuit
+
+    def _refuse_mixed(self, connection: Connection) -> None:
+        kinds = [is_circuit(self.network, port.node) for port in (connection.first, connection.second)]
+        if kinds[0] != kinds[1]:
+            raise CompileError(
+                f"{connection.first} and {connection.second} are joined without delay, but only one of them is a circuit "
+                "node; put a line between them"
+            )
+
+    def _components(self) -> list[list[str]]:
+        """Names of the nodes of each cluster, in the order of the network."""
+        found, done = [], set()
+        for name, node in self.network.nodes.items():
+            if name in done or not is_circuit(self.network, name):
+                continue
+            names, frontier = [name], [(name, node)]
+            done.add(name)
+            while self.joints and frontier:
+                here, part = frontier.pop()
+                for port in part.ports:
+                    other = self.joints.get(PortReference(here, port.name))
+                    if other is not None and other.node not in done:
+                        done.add(other.node)
+                        names.append(other.node)
+                        frontier.append((other.node, self.network.nodes[other.node]))
+            found.append(names)
+        return found
+
+    def _place(self, names: list[str]) -> "_Placed":
+        """Collapse one cluster and fold the passes of its lines into its matrix."""
+        references = [PortReference(n, port.name) for n in names for port in self.network.nodes[n].ports]
+        number = {reference: index for index, reference in enumerate(references)}
+        z = self._impedances(references)
+        parts, start = [], 0
+        for name in names:
+            node = self.network.nodes[name]
+            assert isinstance(node, LinearNode)
+            count = len(node.ports)
+            parts.append(self._scattering(node, tuple(z[r] for r in references[start : start + count])))
+            start += count
+        joints = [
+            (number[r], number[self.joints[r]]) for r in references if r in self.joints and number[r] < number[self.joints[r]]
+        ]
+        watched = [r for r in references if r in self.watched]
+        self.circuit.impedances.update({r: z[r] for r in watched})
+        cluster = collapse(parts, joints, [number[r] for r in watched], "Cluster of " + ", ".join(names[:4]))
+        ends = [self.ends[r] for r in references if r in self.ends]
+        return self._folded(names[0], cluster, ends, watched)
+
+    def _scattering(self, node: LinearNode, z: tuple[Any, ...]) -> Scattering:
+        """The node's matrix, computed once for equal nodes at equal impedances."""
+        try:
+            key = (node, z)
+            if key not in self.memory:
+                self.memory[key] = node.scattering(z, self.dt)
+            return self.memory[key]
+        except TypeError:  # a node that holds arrays has no hash
+            return node.scattering(z, self.dt)
+
+    def _impedances(self, references: list[PortReference]) -> dict[PortReference, Any]:
+        """Of every port: its line's, or for a direct joint one that either side would choose."""
+        z: dict[PortReference, Any] = {r: self.line_of[r].impedance for r in references if r in self.line_of}
+        around = [value for value in z.values() if np.ndim(value) == 0]
+        middle = float(np.exp(np.mean(np.log(around)))) if around else 50.0
+        for r in references:
+            if r not in z:
+                sides = (r, self.joints[r])
+                chosen = [self._preferred(side) for side in sides]
+                z[sides[0]] = z[sides[1]] = next((value for value in chosen if value), middle)
+        return z
+
+    def _preferred(self, reference: PortReference) -> float | None:
+        node = self.network.nodes[reference.node]
+        assert isinstance(node, LinearNode)
+        index = [port.name for port in node.ports].index(reference.port)
+        return node.preferred_impedance(index, self.dt)
+
+    def _folded(self, name: str, cluster: Cluster, ends: list[LineEnd], watched: list[PortReference]) -> "_Placed":
+        """Multiply departing rows by the passes of their lines, and give warm lines their noise."""
+        batch = max(np.size(self.lines[end.line].gains[end.side]) for end in ends) if ends else 1
+        gains = [np.broadcast_to(self.lines[end.line].gains[end.side], batch) for end in ends]
+        root = 1.0 / np.sqrt(self.reference_power)
+        drives = [ScaledDrive(drive, 1.0 if drive.waveform is None else root) for drive in cluster.drives]
+        matrix = cluster.matrix
+        if any(np.any(gain != 1.0) for gain in gains):
+            dtype = np.result_type(matrix, *gains)
+            matrix = np.broadcast_to(matrix, (max(batch, matrix.shape[0]), *matrix.shape[1:])).astype(dtype)
+            for port, gain in enumerate(gains):
+                matrix[:, port] *= gain[:, None]
+        for port, end in enumerate(ends):
+            line = self.lines[end.line]
+            if line.sigmas[end.side] > 0.0:
+                column = np.zeros((*matrix.shape[:2], 1), matrix.dtype)
+                column[:, port, 0] = np.sqrt(1.0 - np.abs(gains[port]) ** 2)
+                matrix = np.concatenate([matrix, column], axis=2)
+                drives.append(ScaledDrive(Drive(temperature=line.temperature), 1.0))
+        weights = [float(1.0 / np.mean(np.abs(gain) ** 2) - 1.0) for gain in gains]
+        return _Placed(name, cluster, matrix, ends, weights, drives, watched, cluster.initial * root)
+
+
+@dataclass(eq=False)
+class _Placed:
+    """A collapsed cluster at its place in the network."""
+
+    name: str
+    cluster: Cluster
+    matrix: np.ndarray
+    ends: list[LineEnd]
+    weights: list[float]
+    drives: list[ScaledDrive]
+    watched: list[PortReference]
+    initial: np.ndarray
+
+
+def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGroup:
+    """Clusters of one shape as arrays; equal matrices are kept once."""
+    unique: dict[bytes, int] = {}
+    which, kept = [], []
+    dtype = np.result_type(*[p.matrix.dtype for p in members])
+    for placed in members:
+        key = placed.matrix.tobytes() + bytes(placed.matrix.dtype.char, "ascii")
+        if key not in unique:
+            unique[key] = len(kept)
+            kept.append(placed.matrix.astype(dtype))
+        which.append(unique[key])
+    ports, states, _, observed = members[0].cluster.shape
+    count, sources = len(members), len(members[0].drives)
+    batch = max(p.initial.shape[0] for p in members)
+    initial = np.stack([np.broadcast_to(p.initial, (batch, states)) for p in members])
+    return ClusterGroup(
+        names=tuple(p.name for p in members),
+        matrices=np.stack(kept),
+        which=np.array(which, np.int32),
+        ports=ports,
+        lines=np.array([[end.line for end in p.ends] for p in members], np.int32).reshape(count, ports),
+        sides=np.array([[end.side for end in p.ends] for p in members], np.int8).reshape(count, ports),
+        weights=np.array([p.weights for p in members]).reshape(count, ports),
+        energy=np.stack([p.cluster.energy for p in members]),
+        initial=np.moveaxis(initial, 1, 2),
+        inputs=np.array([[row[id(d)] for d in p.drives] for p in members], np.int32).reshape(count, sources),
+        observed=seen + np.arange(count * observed, dtype=np.int32).reshape(count, observed),
+    )

@@ -1,0 +1,158 @@
+"""What sources emit: functions of time, sampled at the end of each step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from substrate.errors import NetworkError
+
+
+class Waveform(Protocol):
+    """A function of time: ``sample(times[steps])`` gives ``[steps]``, or ``[steps, batch]``, real or complex."""
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+
+
+def _per_sample(value: Any) -> np.ndarray:
+    """A number, or an array with one per sample of the batch, ready to multiply ``[steps, 1]``."""
+    return np.atleast_1d(np.asarray(value))[None, :]
+
+
+def _shaped(values: np.ndarray) -> np.ndarray:
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+@dataclass(frozen=True)
+class Step:
+    """``amplitude`` from ``start`` (s) on, reached by a straight ramp that lasts ``rise`` (s).
+
+    Fields may be arrays with one number per sample of the batch.
+
+    >>> Step(2.0, start=1.0).sample(np.array([0.5, 1.0, 3.0])).tolist()
+    [0.0, 2.0, 2.0]
+    """
+
+    amplitude: Any = 1.0
+    start: Any = 0.0
+    rise: float = 0.0
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+        # Half a part in 1e9 of slack: a step at 3 dt starts in step 3, whatever rounding says of 3 dt.
+        since = times[:, None] - _per_sample(self.start)
+        if self.rise > 0.0:
+            return _shaped(_per_sample(self.amplitude) * np.clip(since / self.rise, 0.0, 1.0))
+        slack = 1e-9 * np.maximum(np.abs(times[:, None]), 1e-300)
+        return _shaped(_per_sample(self.amplitude) * (since >= -slack))
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """A trapezoid: ``amplitude`` from ``start`` for ``width`` (s, between half heights), ramps of ``rise`` and ``fall``.
+
+    >>> Pulse(1.0, start=1.0, width=2.0).sample(np.array([0.5, 1.5, 3.5])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+
+    amplitude: Any = 1.0
+    start: Any = 0.0
+    width: float = 1.0
+    rise: float = 0.0
+    fall: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.width < 0.5 * (self.rise + self.fall):
+            raise NetworkError(f"A pulse of width={self.width!r} s is too short for its ramps; lengthen it")
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+        up = Step(1.0, self.start, self.rise).sample(times)
+        down = Step(1.0, self.start + self.width + 0.5 * (self.rise - self.fall), self.fall).sample(times)
+        values = up - down
+        return _shaped(_per_sample(self.amplitude) * values.reshape(len(times), -1))
+
+
+@dataclass(frozen=True)
+class Sine:
+    """``amplitude * sin(2 pi frequency (t - start) + phase) + offset`` from ``start`` on, before it ``offset``.
+
+    >>> round(float(Sine(1.0, frequency=1.0).sample(np.array([0.25]))[0]), 12)
+    1.0
+    """
+
+    amplitude: Any = 1.0
+    frequency: Any = 1.0  # Hz
+    phase: Any = 0.0  # rad
+    offset: Any = 0.0
+    start: float = 0.0
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+        since = times[:, None] - self.start
+        wave = np.sin(2.0 * np.pi * _per_sample(self.frequency) * since + _per_sample(self.phase))
+        return _shaped(_per_sample(self.offset) + _per_sample(self.amplitude) * wave * (since >= 0.0))
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear:
+    """Straight lines between ``points`` of (seconds, value); constant before the first and after the last.
+
+    >>> PiecewiseLinear([(0.0, 0.0), (1.0, 2.0)]).sample(np.array([0.5, 9.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    points: Sequence[tuple[float, float]]
+
+    def __post_init__(self) -> None:
+        times = [time for time, _ in self.points]
+        if len(times) < 1 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+            raise NetworkError("The points of a piecewise linear waveform need times that increase")
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+        at, values = zip(*self.points, strict=True)
+        return np.interp(times, at, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """An array with one value per step: ``values[steps]`` or ``[steps, batch]``, real or complex; zero afterwards.
+
+    ``dt`` (s) is the step of the run, which tells at which step a time lies.
+
+    >>> Samples(np.array([1.0, 2.0]), dt=0.5).sample(np.array([0.5, 1.0, 1.5])).tolist()
+    [1.0, 2.0, 0.0]
+    """
+
+    values: np.ndarray
+    dt: float
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+        index = np.rint(times / self.dt).astype(np.int64) - 1
+        inside = (index >= 0) & (index < len(self.values))
+        out = np.zeros((len(times), *self.values.shape[1:]), dtype=np.result_type(self.values, 1.0))
+        out[inside] = self.values[index[inside]]
+        return out
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """An optical envelope: ``envelope`` times ``exp(2 pi i offset t)``, ``offset`` (Hz) from the carrier, one per sample.
+
+    >>> Carrier(Step(1.0), offset=0.25).sample(np.array([1.0])).round(12).tolist()
+    [1j]
+    """
+
+    envelope: Waveform
+    offset: Any = 0.0
+    phase: Any = 0.0  # rad
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds."""
+        envelope = self.envelope.sample(times).reshape(len(times), -1)
+        angle = 2.0 * np.pi * _per_sample(self.offset) * times[:, None] + _per_sample(self.phase)
+        return _shaped(envelope * np.exp(1j * angle))
