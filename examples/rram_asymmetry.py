@@ -1,4 +1,4 @@
-"""What a real memristor costs: digits trained with RRAM of soft bounds instead of ideal gradient ports (docs/training.md).
+"""What a real memristor costs: the digits with RRAM of soft bounds instead of ideal ports (docs/training.md).
 
     python examples/rram_asymmetry.py                       # the figure of the docs
     python examples/rram_asymmetry.py --epochs 2 --seeds 1  # a quick look
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from devices import Device, Gradient, SoftBounds, card
-from devices.linear_step import LinearStep
 from matplotlib.axes import Axes
 
+from devices import Device, Gradient, SoftBounds, card
+from devices.linear_step import LinearStep
 from substrate import Line
 from substrate.learning.datasets import load_dataset
 from substrate.learning.layered import layered

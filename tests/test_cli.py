@@ -153,6 +153,28 @@ def test_a_signal_leaves_a_run_that_goes_on(file: Path, number: signal.Signals) 
     assert json.loads(run("info", "run.h5", "--json").stdout)["status"] == "interrupted"
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_again(file: Path, done: Path) -> None:
+    script = (
+        "import os, sys; from substrate.record import RunWriter; RunWriter.checkpoint = lambda *_: os._exit(9); "
+        "from substrate.cli import main; sys.argv = ['substrate', 'train', 'tiny.toml', '--out', 'run.h5']; main()"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 9
+    assert json.loads(run("info", "run.h5", "--json").stdout)["batches_done"] is None
+    assert run("train", "--resume", "run.h5", "-q").exit_code == 0
+    assert contents(Path("run.h5")) == contents(done)
+
+
+def test_the_unforeseen_shows_its_place_only_when_asked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: ProgressLine, state: dict[str, float]) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(ProgressLine, "update", broken)
+    told = fails("train", file, code=1)
+    assert told.startswith("error: unexpected ZeroDivisionError: by zero. This is a bug")
+    assert isinstance(run("--debug", "train", file, "--overwrite").exception, ZeroDivisionError)
+
+
 def test_info_tells_what_was_run(done: Path) -> None:
     told = run("info", done).stdout
     for words in ("tiny", "complete", "64-10", "/devices/w1.matrix/value", "10x64", "test accuracy", "ideal_gradient"):

@@ -25,7 +25,7 @@ LAYERS = [
     ["simulation", "traces"],
     ["learning"],
     ["config", "config_schema", "config_errors"],
-    ["plot", "export", "report"],
+    ["plot", "plots", "export", "report"],
     ["cli", "__main__"],
 ]
 MAY_USE_DEVICES = {"cli", "__main__"}

@@ -1,5 +1,6 @@
 """Figures of a run file: complete, killed, empty; and the wave field between device ticks is exact."""
 
+import contextlib
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from substrate.learning.training import train
 from substrate.network import Line
 from substrate.plot import FIGURES, plot_run
 from substrate.plots import waves
-from substrate.plots.data import Run
+from substrate.plots.data import MissingData, Run
 from substrate.plots.style import DPI
 from substrate.record import RunReader, RunWriter, TableSpec
 
@@ -42,8 +43,10 @@ def kill(now):
     if now["batches"] == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-settings = TrainSettings(dt=1e-12, dwell=24e-12, epochs=2, batch=50, record=RecordSettings(device_every=2, checkpoint_seconds=0.0))
-train(layered([64, 10], line=Line(2e-12)), "digits", Gradient(rate=0.3 / 24e-12), settings, out=sys.argv[1], progress=kill)
+record = RecordSettings(device_every=2, checkpoint_seconds=0.0)
+settings = TrainSettings(dt=1e-12, dwell=24e-12, epochs=2, batch=50, record=record)
+device = Gradient(rate=0.3 / 24e-12)
+train(layered([64, 10], line=Line(2e-12)), "digits", device, settings, out=sys.argv[1], progress=kill)
 """
 
 
@@ -152,14 +155,10 @@ def test_every_figure_survives_the_loss_of_any_table(
 
 
 def _draw_all(path: Path) -> None:
-    from substrate.plots.data import MissingData
-
     with RunReader.open(path) as reader:
         for draw in FIGURES.values():
-            try:
+            with contextlib.suppress(MissingData):
                 draw(Run(reader))
-            except MissingData as reason:
-                assert str(reason)
 
 
 def test_the_field_between_device_ticks_is_exact(tmp_path: Path) -> None:
@@ -178,8 +177,10 @@ def test_the_field_between_device_ticks_is_exact(tmp_path: Path) -> None:
             assert clock.dt == pytest.approx(DT)
     for sparse, dense in zip(*found, strict=True):
         assert sparse.forward.shape == dense.forward.shape == (5, 48)
-        np.testing.assert_array_equal(sparse.forward, dense.forward)
-        np.testing.assert_array_equal(sparse.backward, dense.backward)
+        for way in ("forward", "backward"):
+            known = np.isfinite(getattr(sparse, way))
+            assert known[:, 1:].all()  # all but what the step before the first row of a stretch would have told
+            np.testing.assert_array_equal(getattr(sparse, way)[known], getattr(dense, way)[known])
     first = found[0][0]
     depth, step = np.indices(first.forward.shape)
     assert not first.forward[depth > step].any()  # the light cone: no wave is deeper than it could have come

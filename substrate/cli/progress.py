@@ -13,8 +13,8 @@ class ProgressLine:
         console = Console(stderr=True)
         self.stop: BaseException | None = None
         self.progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[accuracy]}"),
             TimeElapsedColumn(),
@@ -24,13 +24,14 @@ class ProgressLine:
             disable=hidden or not console.is_terminal,
             refresh_per_second=4,
         )
-        self.task = self.progress.add_task("", total=None, accuracy="")
+        self.task = self.progress.add_task("starting", total=None, accuracy="")
         self.begun = False
 
     def update(self, state: dict[str, float]) -> None:
         """Take the counts after a batch: `batches`, `total` and the latest test `accuracy` (nan before the first)."""
         if not self.begun:  # a resumed run does not count as fast what was done before
-            self.progress.reset(self.task, total=state["total"], completed=int(state["batches"]), accuracy="")
+            done = int(state["batches"])
+            self.progress.reset(self.task, total=state["total"], completed=done, description="training")
             self.begun = True
         accuracy = state["accuracy"]
         shown = f"accuracy {100 * accuracy:.1f} %" if accuracy == accuracy else ""

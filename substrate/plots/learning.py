@@ -40,7 +40,7 @@ def _draw_accuracy(axes: Axes, accuracy: list[np.ndarray], factor: float) -> Non
     marker = "o" if len(time) < 4 else ""
     axes.plot(time * factor, digital, color=DIGITAL, marker=marker, markersize=3)
     axes.plot(time * factor, substrate, color=SUBSTRATE, marker=marker, markersize=3)
-    low = float(np.nanmin([substrate, digital]))
+    low = float(np.nanmin(np.concatenate([substrate, digital])))
     axes.set_ylim(max(0.0, low - 0.05 * (1.0 - low)), 1.0)
     axes.set_title("a   On the test set")
     axes.set_ylabel("accuracy")

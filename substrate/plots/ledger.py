@@ -1,4 +1,4 @@
-"""Figure ``ledger``: the energy of each batch by column, what came in above zero, what went out below, and its error."""
+"""Figure ``ledger``: the energy of each batch by column, in above zero and out below, and its error."""
 
 import numpy as np
 from matplotlib.axes import Axes

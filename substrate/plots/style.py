@@ -102,7 +102,7 @@ def panel_title(axes: Axes, letter: str, text: str) -> None:
 
 
 def label_ends(axes: Axes, x: float, labels: Sequence[tuple[float, str, str]], apart: float = 0.07) -> None:
-    """Write texts beside curve ends: ``(y, text, colour)``, moved apart by a share of the axis where they would meet."""
+    """Write texts beside curve ends: ``(y, text, colour)``, moved apart by a share of the axis where they meet."""
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [float(to_axes.transform((x, y))[1]) for y, _, _ in labels]
     order = np.argsort(places)

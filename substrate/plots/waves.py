@@ -7,10 +7,10 @@ noise act where it enters), so the rows recorded at device ticks fix the field a
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from substrate.plots.data import MissingData, Run
 from substrate.plots.style import GREY, new_figure, prefix_of
@@ -104,7 +104,7 @@ def _stretch(clock: Clock, batches: list[int], fields: list[np.ndarray]) -> Stre
 def _paths(rows: np.ndarray, ends: np.ndarray, steps: int, before: float) -> np.ndarray:
     """The field ``[cells, steps]`` of one line and direction, from rows recorded at the ends of some steps.
 
-    A row tells what entered the line in each of the last ``cells`` steps; what entered ``k`` steps ago is in cell ``k``.
+    A row tells what entered the line in each of the last ``cells`` steps: what entered ``k`` steps ago is in cell k.
     """
     cells = rows.shape[1]
     entered = np.full(cells + steps, np.nan)  # by step, from `cells` steps before the first
@@ -140,8 +140,18 @@ def _label_depth(panels: np.ndarray, clock: Clock, lines: list[str]) -> None:
     for axes in panels[:, 0]:
         axes.set_ylabel(f"depth ({unit})")
         for line, top in zip(lines, depth[:-1], strict=True):
-            text = axes.annotate(line, (1.0, top * clock.dt * factor), (-3, -3), ("axes fraction", "data"))
-            text.set(textcoords="offset points", ha="right", va="top", fontsize=6)
+            height = top * clock.dt * factor
+            text = axes.annotate(
+                line,
+                (1.0, height),
+                (-3, -3),
+                ("axes fraction", "data"),
+                "offset points",
+                ha="right",
+                va="top",
+                fontsize=6,
+            )
+            text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
 def _label_columns(panels: np.ndarray, stretches: list[Stretch], clock: Clock) -> None:
@@ -153,6 +163,3 @@ def _label_columns(panels: np.ndarray, stretches: list[Stretch], clock: Clock) -
         last = stretch.first_batch + len(stretch.starts) - 1
         panels[0, column].set_title(f"{'ab'[column]}   Batches {stretch.first_batch} to {last}")
         panels[1, column].set_xlabel(f"time under waves ({unit})")
-
-
-__all__ = ["Clock", "Stretch", "draw"]
