@@ -1,6 +1,6 @@
 """Arrangements of devices: pairs, reference cells, and defects, each a device around a device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,14 @@ class DifferentialPair(Device):
         return renamed(self.cell.states, "plus.") + renamed(self.cell.states, "minus.")
 
     @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        return renamed(self.cell.counters, "plus.") + renamed(self.cell.counters, "minus.")
+
+    @property
+    def quiet(self) -> Device:
+        return replace(self, cell=self.cell.quiet)
+
+    @property
     def normals(self) -> int:
         return 2 * self.cell.normals
 
@@ -112,6 +120,14 @@ class ReferenceCell(Device):
     @property
     def states(self) -> tuple[StateVariable, ...]:
         return (*renamed(self.cell.states, "cell."), StateVariable("reference", "1"))
+
+    @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        return renamed(self.cell.counters, "cell.")
+
+    @property
+    def quiet(self) -> Device:
+        return replace(self, cell=self.cell.quiet)
 
     @property
     def normals(self) -> int:
@@ -172,6 +188,14 @@ class Defects(Device):
     def states(self) -> tuple[StateVariable, ...]:
         extra = (StateVariable("stuck", "1", 0.0, 1.0), StateVariable("stuck_value", "1"))
         return (*renamed(self.cell.states, "cell."), *extra)
+
+    @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        return renamed(self.cell.counters, "cell.")
+
+    @property
+    def quiet(self) -> Device:
+        return replace(self, cell=self.cell.quiet)
 
     @property
     def normals(self) -> int:

@@ -70,6 +70,16 @@ class Device(ABC):
         """Lowest and highest value a nominal cell can reach; initial values belong inside."""
         return (-np.inf, np.inf)
 
+    @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        """What `advance` can add up on request: a state that has an array (float64, zeros at first) of such a name."""
+        return ()
+
+    @property
+    def quiet(self) -> "Device":
+        """This material without chance: with all noise drawn as zeros it moves as the mean of the real one does."""
+        return self
+
     def saturated(self, xp: Any, state: State, margin: float = 0.01) -> Array:
         """Which cells [cells, bool] sit within a share `margin` of their range from a bound of their first variable."""
         first = self.states[0]

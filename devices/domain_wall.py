@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, need_normals, quantity
 from devices.errors import DeviceError
 
@@ -66,13 +66,16 @@ class DomainWall(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         need_normals(self, xi, self.normals, state["x"].shape, "advance")
-        for cells, u, noise in cell_blocks(xp, state, drive, xi if self.normals else None):
+
+        def law(cells: State, u: Array, noise: Array | None) -> None:
             x = cells["x"]
             excess = xp.maximum(xp.abs(u) * self.current - self.j_c, 0)
             moved = x + xp.sign(u) * xp.minimum(excess * (self.mobility * dt), 2 * self.length)
             if noise is not None:
                 moved = moved + (excess > 0) * (self.jitter * np.sqrt(dt)) * noise[0]
             x[...] = xp.where(excess > 0, xp.clip(moved, 0, self.length), self.pinned(xp, x))
+
+        each_block(law, xp, state, drive, xi if self.normals else None)
 
     def value(self, xp: Any, state: State) -> Array:
         return state["x"] * (2 * self.weight_scale / self.length) - self.weight_scale

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, choose, quantity
 from devices.errors import DeviceError
 from devices.lags import Ramp, behind, behind_relaxing, ramp
@@ -67,13 +67,16 @@ class LithiumNiobate(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         gain = np.pi / self.v_pi
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+
+        def law(cells: State, u: Array, _: Array | None) -> None:
             path = ramp(xp, cells["voltage"], u * (self.rate / gain), -self.limit, self.limit, dt)
             fast = behind(xp, cells["phi"], path, self.tau, gain)  # what phi would be without drift
             shift = self.drift_lag(xp, cells["drift"], path)
             cells["phi"][...] = fast - gain * shift
             cells["drift"][...] = behind(xp, cells["drift"], path, self.drift_time, self.drift_share)
             cells["voltage"][...] = path.end
+
+        each_block(law, xp, state, drive)
 
     def drift_lag(self, xp: Any, drift: Array, path: Ramp) -> Array:
         """What a lag of tau behind the drift voltage, starting at 0, has reached (V) at the end of `path`: exact."""
@@ -137,7 +140,7 @@ class BariumTitanate(Device):
         return {"voltage": (phi * (self.v_pi / np.pi)).astype(phi.dtype), "remanence": np.ones_like(phi)}
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+        def law(cells: State, u: Array, _: Array | None) -> None:
             path = ramp(xp, cells["voltage"], u * (self.rate * self.v_pi / np.pi), -self.limit, self.limit, dt)
             down, up = self.poling(xp, -path.start, -path.end, path), self.poling(xp, path.start, path.end, path)
             held_up, held_down = self.excess(xp, path.end) * path.held, self.excess(xp, -path.end) * path.held
@@ -148,6 +151,8 @@ class BariumTitanate(Device):
             second = choose(rising, pole(xp, first, up, 1.0), pole(xp, first, down, -1.0))
             r[...] = pole(xp, pole(xp, second, held_up, 1.0), held_down, -1.0)
             cells["voltage"][...] = path.end
+
+        each_block(law, xp, state, drive)
 
     def excess(self, xp: Any, voltage: Array) -> Array:
         """Rate (1/s) at which `voltage` (V) [cells] poles towards its own sign, for the positive sign."""

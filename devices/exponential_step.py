@@ -15,7 +15,9 @@ class ExponentialStep(StepDevice):
     """A cell with q+ = max(1 - a_up exp(gamma_up z), 0), q- = max(1 - a_down exp(-gamma_down z), 0), hard bounds.
 
     z = 2 slope theta/(b_max - b_min) + offset; all parameters dimensionless scalars. The continuous law is solved in
-    closed form; trains of pulses make 32 singly, then continue as the law. Raises DeviceError. Source: Rasch et al.
+    closed form; trains of pulses make 32 singly, then continue as the law. Besides the multiplicative part, a pulse of
+    step dw may scatter by cycle_to_cycle (|dw| + noise_offset + noise_slope |theta|), the sum as in the source; trains
+    fade what was scattered early as the additive noise of `StepDevice` does. Raises DeviceError. Source: Rasch et al.
     2021 (arXiv 2104.02184), ExpStep device; q- has -z, as its update code does.
 
     >>> import numpy as np
@@ -30,6 +32,8 @@ class ExponentialStep(StepDevice):
     gamma_down: float = quantity("1", 1.0)
     slope: float = quantity("1", 1.0)
     offset: float = quantity("1", 0.0)
+    noise_offset: float = quantity("1", 0.0)
+    noise_slope: float = quantity("1", 0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +56,13 @@ class ExponentialStep(StepDevice):
     def down(self, xp: Any, theta: Array, cells: State) -> Array:
         z = self.steepness(cells) * theta + self.offset
         return xp.maximum(1 - self.a_down * xp.exp(-self.gamma_down * z), 0)
+
+    def train_noise(self, xp: Any, before: Array, after: Array, ups: Array, downs: Array, cells: State) -> Array:
+        spread = super().train_noise(xp, before, after, ups, downs, cells)
+        if self.noise_offset == 0 and self.noise_slope == 0:
+            return spread
+        size = self.cycle_to_cycle * (self.noise_offset + self.noise_slope * xp.abs(after))
+        return spread + size * xp.sqrt(ups + downs) * self.fading(xp, before, after, ups > 0, cells)
 
     def climb(self, xp: Any, theta: Array, dose: Array, cells: State) -> Array:
         return theta + travel(xp, self.up(xp, theta, cells), self.gamma_up * self.steepness(cells), dose)

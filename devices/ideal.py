@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg.blas import daxpy, saxpy
 
-from devices.blocks import cell_blocks, flat
+from devices.blocks import each_block, flat
 from devices.device import Array, Device, State, StateVariable, array_parameters, as_cells, parameter, quantity
 from devices.errors import DeviceError
 
@@ -47,8 +47,11 @@ class Gradient(Device):
         theta = state["theta"]
         if "rate" not in state and add_scaled(xp, theta, drive, float(self.rate) * dt):
             return
-        for part, u, _ in cell_blocks(xp, state, drive, None):
+
+        def law(part: State, u: Array, _: Array | None) -> None:
             part["theta"] += u * (parameter(self, part, "rate") * theta.dtype.type(dt))
+
+        each_block(law, xp, state, drive)
 
     def value(self, xp: Any, state: State) -> Array:
         return state["theta"]
@@ -110,7 +113,7 @@ class Momentum(Device):
         return {"theta": cells, "velocity": np.zeros_like(cells), **extra}
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
-        for part, u, _ in cell_blocks(xp, state, drive, None):
+        def law(part: State, u: Array, _: Array | None) -> None:
             tau = parameter(self, part, "time_constant")
             step = part["theta"].dtype.type(dt)
             forgotten = -xp.expm1(-step / tau)  # share of the velocity that friction takes
@@ -119,6 +122,8 @@ class Momentum(Device):
             part["theta"] += final * step
             part["theta"] += excess * tau
             part["velocity"] -= excess
+
+        each_block(law, xp, state, drive)
 
     def value(self, xp: Any, state: State) -> Array:
         return state["theta"]

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.conductance import check_limits, from_weight, limits, to_weight
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
 
 EDGE = 1e-6  # with a window a cell at a bound can never leave it; keep this far away
-NEWTON_STEPS = 16
+NEWTON_STEPS = 200  # at most; a tick takes 2, the way from bound to bound about 12
+ROUNDING = 4e-16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,18 @@ class IonDrift(Device):
         return self.r_off - (self.r_off - self.r_on) * state["w"]
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+        scale = self.mobility * self.r_on / self.length**2 * dt  # ohm per volt; R dw = push f
+
+        def law(cells: State, u: Array, _: Array | None) -> None:
             voltage = u * self.volts
-            voltage = voltage * (xp.abs(voltage) >= self.threshold)
-            push = voltage.astype(np.float64) * (self.mobility * self.r_on / self.length**2 * dt)  # ohm; R dw = push f
-            w = cells["w"]
-            law = self.unwindowed if self.window == "none" else self.windowed
-            w[...] = xp.where(push == 0, w, law(xp, w.astype(np.float64), push).astype(w.dtype))
+            driven = (xp.abs(voltage) >= self.threshold) & (voltage != 0)
+            if not xp.any(driven):
+                return
+            w, push = cells["w"], voltage[driven].astype(np.float64) * scale
+            moved = self.unwindowed if self.window == "none" else self.windowed
+            w[driven] = moved(xp, w[driven].astype(np.float64), push).astype(w.dtype)
+
+        each_block(law, xp, state, drive)
 
     def unwindowed(self, xp: Any, w: Array, push: Array) -> Array:
         """Doped share after `push` [cells] in ohm, f = 1: M^2 falls linearly with the flux."""
@@ -89,16 +95,21 @@ class IonDrift(Device):
     def windowed(self, xp: Any, w: Array, push: Array) -> Array:
         """Doped share after `push`, f = 4 w (1-w): (r_off log w - r_on log(1 - w))/4 grows by `push`.
 
-        In y = logit(w) that function rises with a slope that falls from r_off/4 to r_on/4, so Newton's method started
-        left of the root never passes it; 16 steps reach rounding.
+        In y = logit(w) that function is concave, its slope between r_off/4 and r_on/4, so Newton's method converges
+        from anywhere: after the first step from the left, without passing the root. A cell stops when its step is
+        rounding.
         """
         w = xp.clip(w, EDGE, 1 - EDGE)
         y = xp.log(w / (1 - w))
-        goal = self.charge(xp, y)[0] + push
-        y = xp.maximum(y + xp.minimum(4 * push / self.r_on, 4 * push / self.r_off), -60.0)
+        charge, slope = self.charge(xp, y)
+        goal, step = charge + push, push / slope
         for _ in range(NEWTON_STEPS):
+            y = y + step
             charge, slope = self.charge(xp, y)
-            y = y + (goal - charge) / slope
+            step = (goal - charge) / slope
+            step = step * (xp.abs(step) > ROUNDING * xp.maximum(xp.abs(y), 1))
+            if not xp.any(step):
+                break
         return xp.clip(1 / (1 + xp.exp(-xp.clip(y, -60, 60))), EDGE, 1 - EDGE)
 
     def charge(self, xp: Any, logit: Array) -> tuple[Array, Array]:

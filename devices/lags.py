@@ -8,7 +8,10 @@ from devices.device import Array
 
 @dataclass(frozen=True)
 class Ramp:
-    """A control that moves from `start` at `speed` for `moving` seconds, then holds `end` for `held` ([cells])."""
+    """A control that moves from `start` at `speed` for `moving` seconds, then holds `end` for `held` ([cells]).
+
+    Where no cell meets a limit, `moving` and `held` are numbers, not arrays, which spares a law its exponentials.
+    """
 
     start: Array
     speed: Array
@@ -38,6 +41,8 @@ def ramp(xp: Any, control: Array, speed: Array, lo: Any, hi: Any, dt: float) -> 
     goal = control + speed * step
     end = xp.clip(goal, lo, hi)
     free = end == goal
+    if xp.all(free & (speed != 0)):
+        return Ramp(control, speed, step, end, step - step)
     share = (end - control) / xp.where(free, 1, speed)
     moving = xp.where(free, step, xp.clip(share, 0, step)) * (speed != 0)
     return Ramp(control, xp.where(moving > 0, speed, 0), moving, end, step - moving)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, need_normals, quantity
 from devices.errors import DeviceError
 
@@ -48,7 +48,8 @@ class Langevin(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         need_normals(self, xi, 1, state["theta"].shape, "advance")
-        for cells, u, noise in cell_blocks(xp, state, drive, xi):
+
+        def law(cells: State, u: Array, noise: Array | None) -> None:
             assert noise is not None
             theta = cells["theta"]
             phase = self.wavenumber * theta
@@ -56,6 +57,8 @@ class Langevin(Device):
             slope = self.rate * self.depth * self.wavenumber * xp.cos(phase)
             kick = xp.sqrt(mobility * (2 * self.temperature * dt)) * noise[0]
             theta += (mobility * u + self.temperature * slope) * dt + kick
+
+        each_block(law, xp, state, drive, xi)
 
     def value(self, xp: Any, state: State) -> Array:
         return state["theta"]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
 from devices.lags import ramp
 
-SUBSTEPS = 8  # pieces of a step in which the force of a parallel plate counts as constant
+SUBSTEPS = 8  # most pieces of a step in which the force of a parallel plate counts as constant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class Mems(Device):
     x stays in [0, travel] (m), between two stops. The controller ramps V^2 so that slowly dphi/dt = rate u (rate in
     1/s), 0 <= V <= v_max, and v_max bends the spring by `travel` at rest. `plates` "comb": F = travel (V/v_max)^2,
     solved exactly at any dt as long as the mass meets no stop within the step. "parallel": the force grows as 1/(gap
-    - x)^2 (gap in m, travel < gap/3, the pull-in limit); a step is cut into 8 pieces in each of which the force
-    stands still, so it is stable at any dt, exact at rest, and of first order in between. States: "x" (m), "velocity"
-    (m/s), "square" (V^2). Raises DeviceError. Source: Senturia 2001 (electrostatic actuators, pull-in at a third of
-    the gap); numbers on the card from Edinger et al. 2021 (10.1364/OL.436288).
+    - x)^2 (gap in m, travel < gap/3, the pull-in limit); a step is cut into pieces of an eighth of a period, 8 at most,
+    in each of which the force stands still, so it is stable at any dt, exact at rest, and of first order in between.
+    States: "x" (m), "velocity" (m/s), "square" (V^2). Raises DeviceError. Source: Senturia 2001 (electrostatic
+    actuators, pull-in at a third of the gap); numbers on the card from Edinger et al. 2021 (10.1364/OL.436288).
 
     >>> shifter = Mems(v_max=10.0, travel=100e-9, phase_max=np.pi, frequency=1e6, quality=0.5)
     >>> state = shifter.create(np.array([0.0]))
@@ -102,10 +102,14 @@ class Mems(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         top = self.v_max**2
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
-            pieces = 1 if self.plates == "comb" else SUBSTEPS
+        # no finer than an eighth of a period, in which the plate hardly moves
+        pieces = 1 if self.plates == "comb" else max(1, int(np.ceil(SUBSTEPS * min(1.0, dt * self.frequency))))
+
+        def law(cells: State, u: Array, _: Array | None) -> None:
             for _ in range(pieces):
                 self.piece(xp, cells, u * (self.rate * top / self.phase_max), dt / pieces)
+
+        each_block(law, xp, state, drive)
 
     def piece(self, xp: Any, cells: State, speed: Array, dt: float) -> None:
         """One piece of a step: the force follows the ramp of V^2, at the plate's place."""
@@ -131,13 +135,17 @@ class Mems(Device):
         """`swing` for each cell's own time [cells]; most cells take 0 or dt, which is computed once."""
         whole, none = time == time.dtype.type(dt), time == 0
         known = [xp.where(whole, w, n) for w, n in zip(self.swing(dt), (1.0, 0.0, 0.0, 1.0), strict=True)]
-        if not xp.all(whole | none):
+        known = [k.astype(time.dtype) for k in known]
+        between = ~(whole | none)
+        if xp.any(between):
             fast, slow = self.oscillator
-            e1, e2 = xp.exp(fast * time), xp.exp(slow * time)
+            some = time[between]
+            e1, e2 = xp.exp(fast * some), xp.exp(slow * some)
             span = fast - slow
             other = (fast * e2 - slow * e1, e1 - e2, fast * slow * (e2 - e1), fast * e1 - slow * e2)
-            known = [xp.where(whole | none, k, (o / span).real) for k, o in zip(known, other, strict=True)]
-        a, b, c, d = (k.astype(time.dtype) for k in known)
+            for k, o in zip(known, other, strict=True):
+                k[between] = (o / span).real
+        a, b, c, d = known
         return a, b, c, d
 
     def stop(self, xp: Any, cells: State) -> None:

@@ -1,12 +1,12 @@
 """Phase-change memory: a pair of one-sided cells with drift, read noise, programming noise and refresh."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, choose, need_normals, quantity
 from devices.errors import DeviceError
 from devices.exponential_step import ExponentialStep
@@ -47,9 +47,12 @@ class PcmPair(Device):
     gamma_up: float = quantity("1", 2.5)
     slope: float = quantity("1", -1.0)
     cycle_to_cycle: float = quantity("1", 0.0)
+    noise_offset: float = quantity("1", 0.0)
+    noise_slope: float = quantity("1", 0.0)
     dw_min_spread: Any = 0.0
     mode: str = "continuous"
     rounding: str = "stochastic"
+    endurance: float = quantity("1", np.inf)
     refresh_level: float = quantity("1", 0.9)
     weight_scale: float = quantity("1", 1.0)
     drift: bool = True
@@ -92,6 +95,8 @@ class PcmPair(Device):
             mode=self.mode,
             rounding=self.rounding,
             cycle_to_cycle=self.cycle_to_cycle,
+            noise_offset=self.noise_offset,
+            noise_slope=self.noise_slope,
         )
 
     @property
@@ -101,6 +106,14 @@ class PcmPair(Device):
         ages = (StateVariable("age_plus", "s", self.t0), StateVariable("age_minus", "s", self.t0))
         seen = StateVariable("seen", "1") if self.read_noise else StateVariable("seen", "1", -span, span)
         return (*cells, *ages, seen)
+
+    @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        return (StateVariable("pulses_up", "1", 0.0), StateVariable("pulses_down", "1", 0.0))  # on plus, on minus
+
+    @property
+    def quiet(self) -> Device:
+        return self if self.mode == "continuous" else replace(self, mode="continuous")
 
     @property
     def normals(self) -> int:
@@ -155,50 +168,75 @@ class PcmPair(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         need_normals(self, xi, self.normals, state["plus"].shape, "advance")
-        for cells, u, noise in cell_blocks(xp, state, drive, xi if self.normals else None):
+
+        def law(cells: State, u: Array, noise: Array | None) -> None:
             draws = list(noise) if noise is not None else []
-            pulses = noise[: self.law.normals] if noise is not None else None
-            for side, sign in (("plus", 1), ("minus", -1)):
-                now = self.aged(xp, cells, side)
-                pulsed = {"theta": now.copy()}
-                if f"dw_min_{side}" in cells:
-                    pulsed["dw_min"] = cells[f"dw_min_{side}"]
-                self.law.advance_block(xp, pulsed, xp.maximum(u * sign, 0), dt, pulses)
-                changed = pulsed["theta"] != now
-                cells[side][...] = choose(changed, pulsed["theta"], cells[side])
-                age = cells[f"age_{side}"]
-                age[...] = choose(changed, age.dtype.type(self.t0), age + age.dtype.type(dt))
+            self.pulse(xp, cells, u, dt, noise[: self.law.normals] if noise is not None else None)
             self.refresh(xp, cells, draws[self.law.normals] if self.programming_noise else None)
             self.read(xp, cells, draws[-1] if self.read_noise else None)
+
+        each_block(law, xp, state, drive, xi if self.normals else None)
+
+    def pulse(self, xp: Any, cells: State, drive: Array, dt: float, xi: Array | None) -> None:
+        """Pulse the side of each cell that its drive asks for, and let both age; the sides never move together."""
+        up = drive > 0
+        chosen = {name: choose(up, cells[f"{name}_plus"], cells[f"{name}_minus"]) for name in self.of_sides(cells)}
+        programmed = choose(up, cells["plus"], cells["minus"])
+        now = self.drifted(xp, programmed, chosen["age"], chosen.get("nu"))
+        pulsed = {"theta": now.copy(), **{name: chosen[name] for name in {"dw_min"} & set(chosen)}}
+        if "pulses_up" in cells or "pulses_down" in cells:
+            pulsed["pulses_up"] = xp.zeros(now.shape)
+        self.law.advance_block(xp, pulsed, xp.abs(drive), dt, xi)
+        if "pulses_up" in cells:
+            cells["pulses_up"] += pulsed["pulses_up"] * up
+        if "pulses_down" in cells:
+            cells["pulses_down"] += pulsed["pulses_up"] * ~up
+        changed = pulsed["theta"] != now
+        for side, own in (("plus", changed & up), ("minus", changed & ~up)):
+            cells[side][...] = choose(own, pulsed["theta"], cells[side])
+            age = cells[f"age_{side}"]
+            age[...] = choose(own, age.dtype.type(self.t0), age + age.dtype.type(dt))
+
+    def of_sides(self, cells: State) -> list[str]:
+        """Names of what each side has of its own, without the side."""
+        return [name.removesuffix("_plus") for name in cells if name.endswith("_plus")]
 
     def value(self, xp: Any, state: State) -> Array:
         return state["seen"]
 
     def aged(self, xp: Any, cells: State, side: str) -> Array:
         """What drift has left of one side [cells]."""
-        programmed = cells[side]
-        if not self.drift:
-            return programmed
-        nu = self.drift_exponent(xp, programmed / self.b_max, cells[f"nu_{side}"])
-        # exp of a log is several times faster than a power of arrays
-        return programmed * xp.exp(-nu * xp.log(cells[f"age_{side}"] / self.t0))
+        return self.drifted(xp, cells[side], cells[f"age_{side}"], cells.get(f"nu_{side}"))
 
-    def write(self, xp: Any, cells: State, weight: Array, xi: Array | None, where: Array | bool = True) -> None:
-        """Erase both cells `where` [cells] and program the difference `weight` on one of them."""
+    def drifted(self, xp: Any, programmed: Array, age: Array, deviation: Array | None) -> Array:
+        """What drift has left of `programmed` [cells], `age` s old; `deviation` as in `drift_exponent`."""
+        if not self.drift or deviation is None:
+            return programmed
+        nu = self.drift_exponent(xp, programmed / self.b_max, deviation)
+        # exp of a log is several times faster than a power of arrays
+        return programmed * xp.exp(-nu * xp.log(age / self.t0))
+
+    def write(self, xp: Any, cells: State, weight: Array, xi: Array | None) -> None:
+        """Erase both sides and program the difference `weight` [cells] on one of them."""
         for side, sign in (("plus", 1), ("minus", -1)):
             target = xp.maximum(weight * sign, 0)
             if xi is not None:
                 error = self.programming_sigma(target / self.b_max) * (self.b_max / self.g_max) * xi
                 target = xp.clip(target + error, 0, self.b_max)
-            cells[side][...] = xp.where(where, target, cells[side])
-            cells[f"age_{side}"][...] = xp.where(where, self.t0, cells[f"age_{side}"])
+            cells[side][...] = target
+            cells[f"age_{side}"][...] = self.t0
 
     def refresh(self, xp: Any, cells: State, xi: Array | None) -> None:
         """Rewrite pairs of which one cell is nearly full while the other is not empty."""
         plus, minus = cells["plus"], cells["minus"]
         full = (xp.maximum(plus, minus) > self.refresh_level * self.b_max) & (xp.minimum(plus, minus) > 0)
-        if xp.any(full):
-            self.write(xp, cells, self.aged(xp, cells, "plus") - self.aged(xp, cells, "minus"), xi, full)
+        if not xp.any(full):
+            return
+        some = {name: array[full] for name, array in cells.items()}
+        weight = self.aged(xp, some, "plus") - self.aged(xp, some, "minus")
+        self.write(xp, some, weight, None if xi is None else xi[full])
+        for name in ("plus", "minus", "age_plus", "age_minus"):
+            cells[name][full] = some[name]
 
     def read(self, xp: Any, cells: State, xi: Array | None) -> None:
         """Store what a read shows now."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
 
@@ -17,8 +17,8 @@ class PhotonicPcm(Device):
     X in [0, 1] is the crystalline share; the loss in dB goes linearly from amorphous_loss to crystalline_loss (dB/m).
     A drive u > 0 asks for more transmission and amorphises, dX/dt = -rate_reset u X; u < 0 crystallises, dX/dt =
     rate_set |u| (1 - X); rates in 1/s, so that steps of any dt are exact. Each dB of change costs energy_per_db
-    (J/dB); a cell that has gone through `endurance` full cycles (state "wear", counted in cycles) is stuck. States:
-    "crystalline" (1), "energy" (J), "wear" (1). Raises DeviceError. Source: Table 1 of 10.1038/s41377-023-01213-3
+    (J/dB); a cell that has gone through `endurance` full cycles (state "cycles") is stuck. States:
+    "crystalline" (1), "energy" (J), "cycles" (1). Raises DeviceError. Source: Table 1 of 10.1038/s41377-023-01213-3
     (losses, energy, endurance); two-rate kinetics, an assumption.
 
     >>> cell = PhotonicPcm(length=10e-6, amorphous_loss=0.0, crystalline_loss=2e5, rate_reset=1.0)
@@ -43,7 +43,7 @@ class PhotonicPcm(Device):
     @property
     def states(self) -> tuple[StateVariable, ...]:
         share = StateVariable("crystalline", "1", 0.0, 1.0)
-        return (share, StateVariable("energy", "J", 0.0), StateVariable("wear", "1", 0.0))
+        return (share, StateVariable("energy", "J", 0.0), StateVariable("cycles", "1", 0.0))
 
     @property
     def contrast(self) -> float:
@@ -57,19 +57,21 @@ class PhotonicPcm(Device):
         seen = np.clip(as_cells(self, initial), *self.clip_range())
         share = (-20 * np.log10(seen) - self.amorphous_loss * self.length) / self.contrast
         share = np.clip(share, 0, 1).astype(seen.dtype)
-        return {"crystalline": share, "energy": np.zeros_like(share), "wear": np.zeros_like(share)}
+        return {"crystalline": share, "energy": np.zeros_like(share), "cycles": np.zeros_like(share)}
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+        def law(cells: State, u: Array, _: Array | None) -> None:
             share = cells["crystalline"]
             lost = -xp.expm1(xp.minimum(u, 0) * (self.rate_set * dt))
             melted = -xp.expm1(xp.maximum(u, 0) * (-self.rate_reset * dt))
-            alive = cells["wear"] < self.endurance
+            alive = cells["cycles"] < self.endurance
             moved = xp.clip(share + ((1 - share) * lost - share * melted) * alive, 0, 1)
             change = xp.abs(moved - share)
             cells["energy"] += change * (self.contrast * self.energy_per_db)
-            cells["wear"] += change / 2
+            cells["cycles"] += change / 2
             share[...] = moved
+
+        each_block(law, xp, state, drive)
 
     def value(self, xp: Any, state: State) -> Array:
         loss = self.amorphous_loss * self.length + self.contrast * state["crystalline"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
 
@@ -56,12 +56,15 @@ class Photorefractive(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         per_second = 1 / (self.tau_0 * self.intensity_0)  # per W/m^2
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+
+        def law(cells: State, u: Array, _: Array | None) -> None:
             light = self.intensity * (u != 0) if self.gated else self.intensity
             dn = cells["dn"]
             forgotten = -xp.expm1(-((light + self.dark_intensity) * (per_second * dt)) * xp.ones_like(dn))
             dn += (self.dn_sat * xp.clip(u * self.contrast, -1, 1) - dn) * forgotten
             dn[...] = xp.clip(dn, -self.dn_sat, self.dn_sat)
+
+        each_block(law, xp, state, drive)
 
     def value(self, xp: Any, state: State) -> Array:
         return state["dn"] * (self.weight_scale / self.dn_sat)

@@ -1,6 +1,6 @@
 """Noise of reading a cell: white, random telegraph and 1/f, which never reaches the stored state."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -71,6 +71,14 @@ class NoisyReadout(Device):
             extra.append(StateVariable("trapped", "1", 0.0, 1.0))
         extra += [StateVariable(f"slow_{k}", "1") for k in range(len(self.relaxation_times))]
         return (*renamed(self.cell.states, "cell."), *extra)
+
+    @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        return renamed(self.cell.counters, "cell.")
+
+    @property
+    def quiet(self) -> Device:
+        return replace(self, cell=self.cell.quiet)
 
     @property
     def normals(self) -> int:

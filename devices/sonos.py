@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, need_normals, quantity
 from devices.errors import DeviceError
 
@@ -84,13 +84,16 @@ class Sonos(Device):
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         need_normals(self, xi, 2, state["weight"].shape, "advance")
         assert xi is not None
-        for cells, u, noise in cell_blocks(xp, state, drive, xi):
+
+        def law(cells: State, u: Array, noise: Array | None) -> None:
             assert noise is not None
             weight, written = cells["weight"], u != 0
             weight[...] = xp.clip(weight + u * (self.rate * dt), -self.weight_scale, self.weight_scale)
             cells["age"][...] = xp.where(written, 0, cells["age"] + cells["age"].dtype.type(dt))
             cells["error"][...] = xp.where(written, noise[0], cells["error"])
             self.read(xp, cells, noise[1])
+
+        each_block(law, xp, state, drive, xi)
 
     def read(self, xp: Any, cells: State, xi: Array) -> None:
         """Store what a read shows now."""

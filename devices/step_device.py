@@ -6,12 +6,12 @@ Definitions follow Gokmen & Vlasov 2016 (10.3389/fnins.2016.00333) and Rasch et 
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import (
     Array,
     Device,
@@ -19,6 +19,7 @@ from devices.device import (
     StateVariable,
     array_parameters,
     as_cells,
+    choose,
     need_normals,
     parameter,
     quantity,
@@ -47,6 +48,7 @@ class StepDevice(Device):
       n (dw s q(end))^2, right to first order in dw_min; the additive form takes q as exponential along the path.
     - `write_noise` (in theta) sits on the apparent value (state "apparent") and is drawn anew whenever a cell is
       written: at each advance that makes a pulse or, in continuous mode, has a drive.
+    - `endurance` is how many times a cell bears going through its range and back; traces show wear as a share of it.
     - `*_spread` is a `Spread` or a number (normal, relative); bounds and steps keep their sign. `up_down` ud weakens
       one side: up by 1 + min(0, ud), down by 1 - max(0, ud). A share `dead_fraction` of cells never moves; it sits at
       `dead_value` (theta), or at its initial value if that is None.
@@ -64,6 +66,7 @@ class StepDevice(Device):
     cycle_to_cycle: float = quantity("1", 0.0)
     additive_noise: bool = False
     write_noise: float = quantity("1", 0.0)
+    endurance: float = quantity("1", np.inf)
     dead_fraction: float = quantity("1", 0.0)
     dead_value: float | None = quantity("1", None)
     dw_min_spread: Any = 0.0
@@ -156,6 +159,15 @@ class StepDevice(Device):
         return tuple(name.removesuffix("_spread") for name in found)
 
     @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        pulses = (StateVariable("pulses_up", "1", 0.0), StateVariable("pulses_down", "1", 0.0))
+        return (*pulses, StateVariable("age", "s", 0.0))  # age: since the last pulse
+
+    @property
+    def quiet(self) -> Device:
+        return self if self.mode == "continuous" else replace(self, mode="continuous")
+
+    @property
     def normals(self) -> int:
         counts_drawn = self.mode == "pulsed" and self.rounding != "deterministic"
         return int(counts_drawn) + int(self.cycle_to_cycle > 0) + int(self.write_noise > 0)
@@ -191,8 +203,11 @@ class StepDevice(Device):
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         need_normals(self, xi, self.normals, state["theta"].shape, "advance")
-        for cells, u, noise in cell_blocks(xp, state, drive, xi if self.normals else None):
+
+        def law(cells: State, u: Array, noise: Array | None) -> None:
             self.advance_block(xp, cells, u, dt, noise)
+
+        each_block(law, xp, state, drive, xi if self.normals else None)
 
     def value(self, xp: Any, state: State) -> Array:
         seen = state["apparent"] if self.write_noise > 0 else state["theta"]
@@ -248,6 +263,7 @@ class StepDevice(Device):
         count = self.mean_pulses(xp, cells, drive, dt)
         if self.mode == "pulsed":
             count = pulse_counts(xp, count, self.rounding, draws, cells.get("pending")).astype(theta.dtype, copy=False)
+        tally(xp, cells, count, dt)
         moved = self.move(xp, theta, count, dt, cells)
         if self.cycle_to_cycle > 0:
             ups, downs = xp.maximum(count, 0), xp.maximum(-count, 0)
@@ -262,15 +278,32 @@ class StepDevice(Device):
     def train_noise(self, xp: Any, before: Array, after: Array, ups: Array, downs: Array, cells: State) -> Array:
         """Standard deviation [cells] that cycle-to-cycle noise adds to a train of pulses (see the class text)."""
         size_up, size_down = self.pulse_sizes(xp, cells)
-        sigma = before.dtype.type(self.cycle_to_cycle)
-        # the roots pick the direction: one of them is 0 in every cell, and random branches are slow
-        root_up, root_down = sigma * size_up * xp.sqrt(ups), sigma * size_down * xp.sqrt(downs)
-        up, down = self.up(xp, after, cells), self.down(xp, after, cells)
+        rising = ups > 0
+        size = size_up if size_up is size_down else choose(rising, size_up, size_down)
+        root = before.dtype.type(self.cycle_to_cycle) * size * xp.sqrt(ups + downs)
         if not self.additive_noise:
-            return root_up * up + root_down * down
-        fade_up = mean_square_ratio(xp, up, self.up(xp, before, cells))
-        fade_down = mean_square_ratio(xp, down, self.down(xp, before, cells))
-        return root_up * xp.sqrt(fade_up) + root_down * xp.sqrt(fade_down)
+            return root * self.response(xp, after, rising, cells)
+        return root * self.fading(xp, before, after, rising, cells)
+
+    def response(self, xp: Any, theta: Array, rising: Array, cells: State) -> Array:
+        """q+ where `rising` [cells, bool], else q-."""
+        return choose(rising, self.up(xp, theta, cells), self.down(xp, theta, cells))
+
+    def fading(self, xp: Any, before: Array, after: Array, rising: Array, cells: State) -> Array:
+        """Share [cells] that is left, in the rms, of scatter added evenly along the way from `before` to `after`."""
+        end, start = self.response(xp, after, rising, cells), self.response(xp, before, rising, cells)
+        return xp.sqrt(mean_square_ratio(xp, end, start))
+
+
+def tally(xp: Any, cells: State, count: Array, dt: float) -> None:
+    """Add signed pulses `count` [cells], made in `dt` s, to the counters that the state has."""
+    if "pulses_up" in cells:
+        cells["pulses_up"] += xp.maximum(count, 0)
+    if "pulses_down" in cells:
+        cells["pulses_down"] += xp.maximum(-count, 0)
+    if "age" in cells:
+        cells["age"] += dt
+        cells["age"] *= count == 0
 
 
 def mean_square_ratio(xp: Any, end: Array, start: Array) -> Array:

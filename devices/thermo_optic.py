@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
 from devices.lags import Ramp, behind, ramp
@@ -89,10 +89,13 @@ class ThermoOptic(Device):
             state["phi"][...] = self.coupled(xp, state["phi"], path)
             self.account(state, path)
             return
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+
+        def law(cells: State, u: Array, _: Array | None) -> None:
             path = ramp(xp, cells["power"], u * (self.rate / gain), 0.0, self.limit, dt)
             cells["phi"][...] = xp.clip(behind(xp, cells["phi"], path, self.tau, gain), 0, gain * self.limit)
             self.account(cells, path)
+
+        each_block(law, xp, state, drive)
 
     def account(self, cells: State, path: Ramp) -> None:
         """Book the heater's energy and leave its power where the ramp ended."""

@@ -1,6 +1,6 @@
 """Transfer training (Tiki-Taka): a fast cell collects gradients and drives a slow cell that holds the weight."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,14 @@ class Transfer(Device):
     def states(self) -> tuple[StateVariable, ...]:
         cells = renamed(self.fast.states, "fast.") + renamed(self.slow.states, "slow.")
         return (*cells, StateVariable("reference", "1"))
+
+    @property
+    def counters(self) -> tuple[StateVariable, ...]:
+        return renamed(self.fast.counters, "fast.") + renamed(self.slow.counters, "slow.")
+
+    @property
+    def quiet(self) -> Device:
+        return replace(self, fast=self.fast.quiet, slow=self.slow.quiet)
 
     @property
     def normals(self) -> int:

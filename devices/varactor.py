@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
 from devices.lags import behind, ramp
@@ -63,13 +63,15 @@ class Varactor(Device):
         return {"voltage": voltage, "bias": voltage.copy(), "work": np.zeros_like(voltage)}
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+        def law(cells: State, u: Array, _: Array | None) -> None:
             path = ramp(xp, cells["bias"], u * (-self.rate * self.v_max), 0.0, self.v_max, dt)
             voltage = cells["voltage"]
             moved = xp.clip(behind(xp, voltage, path, self.tau), 0, self.v_max)
             cells["work"] += self.stored(xp, moved) - self.stored(xp, voltage)
             voltage[...] = moved
             cells["bias"][...] = path.end
+
+        each_block(law, xp, state, drive)
 
     def value(self, xp: Any, state: State) -> Array:
         return (1 + state["voltage"] / self.v_j) ** -self.m

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from devices.blocks import cell_blocks
+from devices.blocks import each_block
 from devices.conductance import check_limits, from_weight, limits, to_weight
 from devices.device import Array, Device, State, StateVariable, as_cells, quantity
 from devices.errors import DeviceError
@@ -75,11 +75,13 @@ class Vteam(Device):
         return self.r_on + (self.r_off - self.r_on) / self.length * state["x"]
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
-        for cells, u, _ in cell_blocks(xp, state, drive, None):
+        def law(cells: State, u: Array, _: Array | None) -> None:
             x = cells["x"]
             # a distance beyond the cell is clipped before it can overflow float32
             moved = xp.clip(self.speed(xp, u * -self.volts) * dt, -self.length, self.length)
             x[...] = xp.clip(x + moved, 0, self.length)
+
+        each_block(law, xp, state, drive)
 
     def value(self, xp: Any, state: State) -> Array:
         return to_weight(1 / self.resistance(xp, state), *limits(self.r_on, self.r_off), self.weight_scale)

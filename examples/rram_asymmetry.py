@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,7 @@ from substrate.plots.style import BLUE, GREY, ORANGE, RED, new_figure, paper_sty
 DT = 10e-12  # s, one tick
 DWELL = 24 * DT  # four round trips of three lines of one tick
 SIZES = (64, 48, 32, 10)
-DIAL = (0.0, 0.25, 0.5, 0.75, 1.0)
-SPREADS = ("dw_min_spread", "b_min_spread", "b_max_spread")
+DIAL = (0.0, 0.5)  # 1 is the law of soft bounds, trained anyway
 VARIANTS = {
     "ideal": "ideal gradient ports",
     "soft bounds": "soft bounds alone",
@@ -53,7 +52,8 @@ def make_device(kind: str, rate: float) -> Device:
         return Gradient(rate=rate)
     real = card("rram_soft_bounds", rate=rate)
     assert isinstance(real, SoftBounds)
-    quiet = replace(real, cycle_to_cycle=0.0, write_noise=0.0, **dict.fromkeys(SPREADS, 0.0))
+    spreads = {field.name: getattr(real, field.name) for field in fields(real) if field.name.endswith("_spread")}
+    quiet = replace(real, cycle_to_cycle=0.0, write_noise=0.0, **dict.fromkeys(spreads, 0.0))
     if kind.startswith("dial"):
         gamma = float(kind.split()[1])
         bounds = {"b_min": real.b_min, "b_max": real.b_max}
@@ -61,7 +61,7 @@ def make_device(kind: str, rate: float) -> Device:
     return {
         "soft bounds": quiet,
         "write noise": replace(quiet, write_noise=real.write_noise),
-        "spread": replace(quiet, **{name: getattr(real, name) for name in SPREADS}),
+        "spread": replace(quiet, **spreads),
         "cycle": replace(quiet, cycle_to_cycle=real.cycle_to_cycle),
         "card": real,
     }[kind]
@@ -128,7 +128,12 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         rates = list(dict.fromkeys(row["rate"] for row in rows))
         for place, (rate, colour) in enumerate(zip(rates, (BLUE, RED, ORANGE), strict=False)):
             some = [row for row in rows if row["rate"] == rate]
-            _draw_dial(dial, [row for row in some if row["kind"].startswith("dial")], rate, colour)
+            _draw_dial(
+                dial,
+                [row for row in some if row["kind"].startswith("dial") or row["kind"] == "soft bounds"],
+                rate,
+                colour,
+            )
             _draw_effects(effects, [row for row in some if row["kind"] in VARIANTS], place, colour)
         dial.set_xlabel("asymmetry: share by which steps shrink at the bound")
         dial.set_ylabel("accuracy on the test set")
@@ -149,7 +154,9 @@ def _bars(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_dial(axes: Axes, rows: list[dict[str, Any]], rate: float, colour: str) -> None:
-    x = [float(row["kind"].split()[1]) for row in rows]
+    place = {row["kind"]: 1.0 if row["kind"] == "soft bounds" else float(row["kind"].split()[1]) for row in rows}
+    rows = sorted(rows, key=lambda row: place[row["kind"]])
+    x = [place[row["kind"]] for row in rows]
     axes.errorbar(x, *_bars(rows), color=colour, marker="o", markersize=3.5, elinewidth=0.8, label=f"{rate:g}")
 
 
@@ -162,7 +169,7 @@ def _draw_effects(axes: Axes, rows: list[dict[str, Any]], place: int, colour: st
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds: each has its own split, start and noise")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.3], help="learning rates per batch")
     parser.add_argument("--batch", type=int, default=25)

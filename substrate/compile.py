@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
+from substrate.compile_reciprocal import reciprocal_passes
 from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.errors import CompileError
+from substrate.line_probes import plan_line_probe, refuse_twins
 from substrate.network import Connection, Network, PortReference, Probe
 from substrate.nodes.base import Node
 from substrate.noise import pass_noise_sigma, thermal_variance
@@ -54,6 +57,7 @@ class _Compiler:
         self.ends: dict[PortReference, LineEnd] = {}  # where the ports of the circuit part lie
         self.joined: set[PortReference] = set()  # ports of the circuit part joined without delay
         self.wide = [name for name in network.nodes if not is_circuit(network, name)]
+        refuse_twins(probes)
 
     def plan(self) -> Plan:
         """Run every stage."""
@@ -68,11 +72,12 @@ class _Compiler:
         delays = sorted(self.rows)
         number = {steps: index for index, steps in enumerate(delays)}
         lines = tuple(replace(line, delay_class=number[line.steps]) for line in self.lines)
-        watched = [self.network.reference(probe.at) for probe in self.probes]
+        watched = [self.network.reference(probe.at) for probe in self.probes if not probe.in_line]
         circuit = compile_circuit(self.network, self.ends, lines, self.dt, self.reference_power, watched)
         probes = tuple(self._planned_probe(probe, circuit) for probe in self.probes)
         passes = self._passes()
-        needed = {signal for probe in probes if not probe.in_cluster for signal in (probe.arriving, probe.departing)}
+        outside = [probe for probe in probes if not probe.in_cluster and probe.line < 0]
+        needed = {signal for probe in outside for signal in (probe.arriving, probe.departing)}
         passes = _absorb_early(passes, needed, [self.network.nodes[name] for name in self.wide])
         passes = _in_order(passes, {signal for _, signal in self.arrivals}, self.wide)
         self._mark_steady(passes)
@@ -128,7 +133,7 @@ class _Compiler:
                 stacklevel=4,
             )
         sigmas = [
-            float(pass_noise_sigma(float(np.mean(np.abs(g))), line.temperature, self.dt, self.reference_power))
+            float(pass_noise_sigma(min(1.0, float(np.mean(np.abs(g)))), line.temperature, self.dt, self.reference_power))
             for g in line.gains
         ]
         row = self.rows.get(steps, 0)
@@ -137,12 +142,20 @@ class _Compiler:
         wide = [not is_circuit(self.network, port.node) for port in ports]
         sources = (self._noise_source(), self._noise_source()) if any(wide) else (0, 0)
         gains, sigma, z = line.gains, (sigmas[0], sigmas[1]), line.impedance
+        share = 1.0 if line.lowpass == 0.0 else float(-np.expm1(-self.dt / line.lowpass))
         self.lines.append(
-            LineRows(connection.name, -1, row, channels, steps, gains, sigma, sources, error, z, line.temperature)
+            LineRows(
+                connection.name, -1, row, channels, steps, gains, sigma, sources, error, z, line.temperature, share
+            )
         )
         for side, port in enumerate(ports):
             end = LineEnd(len(self.lines) - 1, side)
             if not wide[side]:
+                if share < 1.0:
+                    raise CompileError(
+                        f"Line {connection.name!r} has a lowpass, which works at layers, not at {port.node!r}; "
+                        "use an RLGC line there"
+                    )
                 self.ends[port] = end
                 continue
             if np.iscomplexobj(line.gains[side]) or np.size(line.gains[side]) > 1:
@@ -164,6 +177,8 @@ class _Compiler:
                     )
 
     def _planned_probe(self, probe: Probe, circuit: Circuit) -> PlannedProbe:
+        if probe.in_line:
+            return plan_line_probe(self.network, self.lines, probe, self.dt, self.reference_power)
         port = self.network.reference(probe.at)
         if port in circuit.observed:
             row = circuit.observed[port]
@@ -172,7 +187,7 @@ class _Compiler:
             waves, z = (self.arriving[port], self.departing[port], False), self._impedance(port)
         power = self.reference_power
         scale = {"voltage": np.sqrt(z * power), "current": np.sqrt(power / z), "power": power}.get(probe.quantity, 1.0)
-        return PlannedProbe(probe.label, probe.quantity, probe.reduce, *waves, scale)
+        return PlannedProbe(probe.label, probe.quantity, probe.reduce, *waves, scale, probe)
 
     def _impedance(self, port: PortReference) -> float:
         """Of the line at a wide port; a port joined directly has no impedance of its own, so 50 ohm by convention."""
@@ -199,13 +214,15 @@ class _Compiler:
             elif node.law == "activation":
                 passes.append(Pass("activation_forward", index, (a[0],), b[1]))
                 passes.append(Pass("activation_backward", index, (a[0], b[1], a[1]), b[0]))
+            elif node.law in RECIPROCAL_LAWS:
+                passes += reciprocal_passes(self.network, name, index, self.arriving, self.departing)
             else:
                 raise CompileError(f"Node {name!r}: no schedule is known for the law {node.law!r}")
         return passes
 
     def _mark_steady(self, passes: list[Pass]) -> None:
         for step in passes:
-            held = step.kind == "source" and step.sigma == 0.0
+            held = step.kind in ("source", "ideal_source") and step.sigma == 0.0
             passed_on = step.kind in ("weights_forward", "activation_forward") and self.signals[step.inputs[0]].steady
             if held or passed_on:
                 self.signals[step.output] = replace(self.signals[step.output], steady=True)
@@ -249,6 +266,6 @@ def _in_order(passes: list[Pass], ready: set[int], names: Sequence[str]) -> list
             loop = ", ".join(dict.fromkeys(names[step.node] for step in waiting))
             raise CompileError(f"Nodes {loop} form a loop without delay; put a line somewhere between them")
         ordered += runnable
-        ready.update(step.output for step in runnable)
+        ready.update(output for step in runnable for output in (step.output, step.second))
         waiting = [step for step in waiting if step not in runnable]
     return ordered

@@ -1,4 +1,4 @@
-"""Faults of a training file as sentences: which file and line, which key, what is wrong, and the way out."""
+"""Faults of an input file as sentences: which file and line, which key, what is wrong, and the way out."""
 
 import json
 import re
@@ -53,7 +53,7 @@ class Origin:
     name: str
     lines: Mapping[Path, int]
     overrides: Mapping[Path, str]  # path → as it was typed
-    one_line: bool  # the file has one [line] table, not an array
+    one_line: bool = False  # the file has one [line] table, not an array
 
     def place(self, path: Path) -> str:
         """ "digits.toml:12" or "--set line.loss=3": the nearest thing that was written down."""
@@ -68,8 +68,8 @@ class Origin:
 
     def shown(self, path: Path) -> Path:
         """The path as the user writes it: no index where there is one [line], else counted from 1."""
-        if len(path) > 1 and path[0] == "line" and isinstance(path[1], int):
-            return (path[0], *path[2:]) if self.one_line else (path[0], path[1] + 1, *path[2:])
+        if len(path) > 1 and isinstance(path[1], int):  # an array of tables
+            return (path[0], *path[2:]) if self.one_line and path[0] == "line" else (path[0], path[1] + 1, *path[2:])
         return path
 
 

@@ -9,8 +9,8 @@ from substrate.errors import ConfigError
 from substrate.units import quantity
 
 
-def _reader(dimension: str) -> Callable[[Any], float]:
-    """Reads a number or a text with a unit as SI; a wrong unit becomes pydantic's ValueError."""
+def reader(dimension: str) -> Callable[[Any], float]:
+    """A validator that reads a number or a text with a unit as SI; a wrong unit becomes pydantic's ValueError."""
 
     def read(value: Any) -> float:
         try:
@@ -21,12 +21,12 @@ def _reader(dimension: str) -> Callable[[Any], float]:
     return read
 
 
-Time = Annotated[float, BeforeValidator(_reader("time")), Field(gt=0, examples=["10 ps"])]
-Impedance = Annotated[float, BeforeValidator(_reader("resistance")), Field(gt=0, examples=["50 ohm"])]
-Decibels = Annotated[float, BeforeValidator(_reader("loss")), Field(ge=0, examples=["0.2 dB"])]
-Temperature = Annotated[float, BeforeValidator(_reader("temperature")), Field(ge=0, examples=["300 K"])]
-Power = Annotated[float, BeforeValidator(_reader("power")), Field(gt=0, examples=["1 mW"])]
-Rate = Annotated[float, BeforeValidator(_reader("rate")), Field(ge=0, examples=["2e9 1/s"])]
+Time = Annotated[float, BeforeValidator(reader("time")), Field(gt=0, examples=["10 ps"])]
+Impedance = Annotated[float, BeforeValidator(reader("resistance")), Field(gt=0, examples=["50 ohm"])]
+Decibels = Annotated[float, BeforeValidator(reader("loss")), Field(ge=0, examples=["0.2 dB"])]
+Temperature = Annotated[float, BeforeValidator(reader("temperature")), Field(ge=0, examples=["300 K"])]
+Power = Annotated[float, BeforeValidator(reader("power")), Field(gt=0, examples=["1 mW"])]
+Rate = Annotated[float, BeforeValidator(reader("rate")), Field(ge=0, examples=["2e9 1/s"])]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from substrate.nodes.base import Node
 from substrate.nodes.linear import Drive
+from substrate.probe import Probe
 
 Array = Any  # a NumPy or CuPy array; shapes and units stand beside each field
 
@@ -55,6 +56,7 @@ class LineRows:
     delay_error: float  # (steps * dt - delay) / delay
     impedance: float = 50.0  # ohm
     temperature: float = 0.0  # K
+    smoothing: float = 1.0  # share of a wave that its low-pass lets through at once; 1: no low-pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ class Pass:
     sigma: float = 0.0  # rms of thermal noise added to the output
     noise_source: int = -1
     booked: bool = True  # whether the ledger counts this pass
+    second: int = -1  # a second output, of nodes that reflect
+    z: tuple[float, ...] = ()  # impedances at the node's ports over the nominal one, of nodes that reflect
+    beta: float = 1.0  # by which the load nudges; currents are divided by it to be gradients
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,10 @@ class PlannedProbe:
     departing: int
     in_cluster: bool = False
     scale: float = 1.0  # sqrt(impedance * reference power) for volts, the reference power for watts
+    request: Probe = field(default_factory=lambda: Probe(""))  # the description, which says how time is reduced
+    line: int = -1  # index into Plan.lines of a probe inside a line, which the simulation reads; -1: at a port
+    place: int = 0  # steps from the line's first end
+    corrections: tuple[Any, Any] = (1.0, 1.0)  # from the cells' waves to those at the place, forward and returning
 
     @property
     def signal(self) -> int:
@@ -193,6 +202,8 @@ class State:
     inputs: dict[str, Array]  # by node name: [channels, batch], held values of sources and targets of loads
     ledger: np.ndarray  # float64[entities, 7], flows of amplitude^2 since the last reading
     arena: Array = None  # [parts, cells]: all cells of all classes, real or real and imaginary parts; `cells` are views
+    voltages: dict[str, Array] = field(default_factory=dict)  # by node: last solution [channels, batch], a warm start
+    filters: list[Array] = field(default_factory=list)  # per departure: what its low-pass remembers [channels, batch]
     memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
     drive_scale: float = 0.0  # what each sample's gradient is multiplied by; 0: ports do not listen
     drive_fresh: bool = True  # whether the next block overwrites the drive rather than adding to it

@@ -10,8 +10,9 @@ import numpy as np
 from substrate.backends import make_stepper
 from substrate.errors import DivergenceError, NetworkError
 from substrate.plan import FLOW_SIGNS, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
+from substrate.probing import Recorder, sent_waves
 
-
+LAPS_PER_AUDIT = 16  # of the longest line, between two looks at every cell of a circuit
 DTYPES = ("float64", "float32", "complex128", "complex64")  # real waves (voltages) or optical envelopes
 
 
@@ -20,7 +21,8 @@ class Ledger:
     """The energy books of a stretch of a run, in joules, and how well they closed.
 
     ``columns`` (by name, see :data:`substrate.plan.LEDGER`) and ``stored`` change are sums since the ledger was last
-    taken; ``residual`` is the largest mismatch of any block, relative to the energy that moved in it.
+    taken; ``residual`` is the largest mismatch found by comparing the columns with the energy in all cells and states,
+    relative to the energy that moved between two such looks.
     """
 
     columns: np.ndarray = field(default_factory=lambda: np.zeros(len(LEDGER)))
@@ -67,15 +69,19 @@ class Simulation:
             raise NetworkError(f"dtype must be one of {', '.join(DTYPES)}, but it is {dtype!r}")
         if batch < 1:
             raise NetworkError(f"A batch needs at least one sample, but batch={batch}")
+        _require_batch(plan, batch)
         self.plan = plan
         self.backend_name = backend
         self.stepper = make_stepper(backend, plan, batch=batch, dtype=dtype, seed=seed, batch_offset=batch_offset)
         self.batch = batch
-        self.block = plan.block if block is None else min(block, plan.block)
+        self.recorder = Recorder(plan, self.stepper, batch)
+        self.block = self.stepper.longest if block is None else min(block, self.stepper.longest)
         self._joule = plan.reference_power * plan.dt
         self._flows = np.zeros_like(self.state.ledger)  # amplitude^2, since the books were last taken
         self._residual = 0.0
-        self._stored = self.stepper.stored_energy()  # amplitude^2, after the last block
+        # Looking at every cell costs as much as moving it. A circuit's are looked at when each has been rewritten often.
+        self._audit_every = 1 if plan.nodes else LAPS_PER_AUDIT * max((c.steps for c in plan.classes), default=1)
+        self._begin_books()
 
     @property
     def state(self) -> Any:
@@ -108,11 +114,13 @@ class Simulation:
         with np.errstate(over="ignore", invalid="ignore"):  # told by _close_block, in words
             while done < steps:
                 count = min(self.block, steps - done)
+                self.recorder.begin(count)
                 try:
                     self.stepper.step(count)
                 except FloatingPointError:
                     raise self._diverged() from None
-                self._close_block()
+                self.recorder.end(count)
+                self._close_block(count)
                 done += count
 
     def listen(self, steps: int) -> None:
@@ -131,17 +139,32 @@ class Simulation:
         yield
         state.drive_scale = 0.0
 
-    def _close_block(self) -> None:
-        state, stored = self.state, self.stepper.stored_energy()
+    def _begin_books(self) -> None:
+        self._stored = self.stepper.stored_energy()  # amplitude^2, at the last audit
+        self._gained, self._moved, self._unaudited = 0.0, 0.0, 0
+
+    def _close_block(self, steps: int) -> None:
+        state = self.state
         flows = state.ledger.sum(axis=0)
         self._flows += state.ledger
         state.ledger[...] = 0.0
-        moved = float(np.abs(flows).sum()) + stored + self._stored
+        self._gained += float(flows @ FLOW_SIGNS)
+        self._moved += float(np.abs(flows).sum())
+        if not np.isfinite(self._moved):
+            raise self._diverged()
+        self._unaudited += steps
+        if self._unaudited >= self._audit_every:
+            self._audit()
+
+    def _audit(self) -> None:
+        """Compare what the columns say was stored since the last audit with the energy found in every cell and state."""
+        before, gained, moved = self._stored, self._gained, self._moved
+        self._begin_books()
+        moved += before + self._stored
         if not np.isfinite(moved):
             raise self._diverged()
-        residual = abs(stored - self._stored - float(flows @ FLOW_SIGNS)) / moved if moved > 0.0 else 0.0
-        self._stored = stored
-        self._residual = max(self._residual, residual)
+        if moved > 0.0:
+            self._residual = max(self._residual, abs(self._stored - before - gained) / moved)
 
     def _diverged(self) -> DivergenceError:
         return DivergenceError(
@@ -154,42 +177,50 @@ class Simulation:
 
         Waves, states and time stay as they are. Raises NetworkError when lines or shapes differ.
         """
+        _require_batch(plan, self.batch)
         self.stepper.adopt(plan)
+        self.recorder.adopt(plan)
         self.plan = plan
 
     def take_ledger(self) -> Ledger:
-        """The energy books in joules since they were last taken."""
+        """The energy books in joules since they were last taken, compared with the energy in every cell and state."""
+        if self._unaudited:
+            self._audit()
         ledger = Ledger(ledger_columns(self._flows) * self._joule, self._stored * self._joule, self._residual)
         self._flows[...] = 0.0
         self._residual = 0.0
         return ledger
 
-    def take_probes(self) -> dict[str, np.ndarray]:
-        """What each probe recorded since it was last taken: ``[steps]``, or ``[steps, channels, batch]`` unreduced."""
-        taken = {}
-        for probe, blocks in zip(self.plan.probes, self.stepper.probed, strict=True):
-            taken[probe.label] = np.concatenate([self.stepper.to_host(b) for b in blocks]) if blocks else np.zeros(0)
-            blocks.clear()
-        return taken
+    def take_probes(self, reduced: bool = True) -> dict[str, Any]:
+        """What each probe recorded since it was last taken, by its label.
+
+        ``[steps]`` of a probe reduced over channels and samples, else ``[steps, channels, batch]``; without the steps where
+        time was reduced. With ``reduced`` false those reduced over time stay, and go on.
+        """
+        return self.recorder.take(reduced)
 
     def field(self, line: str) -> tuple[np.ndarray, np.ndarray]:
-        """The waves inside a line now, forward and returning: ``[channels, steps, batch]`` from first end to second."""
+        """The waves inside a line now, forward and returning: ``[channels, steps, batch]`` from first end to second.
+
+        As the cells hold them: after the whole loss of the pass.
+        """
         rows = next((r for r in self.plan.lines if r.name == line), None)
         if rows is None:
             raise NetworkError(f"There is no line {line!r}; the lines are {', '.join(r.name for r in self.plan.lines)}")
-        cells = self.stepper.to_host(self.state.cells[rows.delay_class][:, rows.row : rows.row + rows.channels])
         # The wave sent k steps ago has moved k - 1 cells on; one read next stands at the far end.
-        sent = self.state.step - 1 - np.arange(rows.steps)
-        lap, cell = np.divmod(sent, rows.steps)
-        forward = cells[lap & 1, :, cell].transpose(1, 0, 2)
-        backward = cells[1 ^ (lap & 1), :, cell].transpose(1, 0, 2)[:, ::-1]
-        return forward, backward
+        first, state = self.state.step - rows.steps, self.state
+        forward, backward = (
+            sent_waves(self.plan, state, self.stepper.to_host, rows, side, first, rows.steps, self.batch) for side in (0, 1)
+        )
+        return forward[:, ::-1], backward
 
     def checkpoint(self) -> dict[str, np.ndarray]:
-        """Everything needed to continue bit for bit, as named host arrays."""
+        """Everything needed to continue bit for bit, as named host arrays; what probes recorded is not part of it."""
         state, host = self.state, self.stepper.to_host
         arrays = {"cells": host(state.arena)}
         arrays |= {f"memories/{i}": host(memory) for i, memory in enumerate(state.memories)}
+        arrays |= {f"voltages/{name}": host(value) for name, value in state.voltages.items()}
+        arrays |= {f"filters/{i}": host(value) for i, value in enumerate(state.filters) if value.size}
         arrays |= {f"parameters/{name}": host(value) for name, value in state.parameters.items()}
         arrays |= {f"inputs/{name}": host(value) for name, value in state.inputs.items()}
         arrays |= {"step": np.array(state.step, dtype=np.int64), "flows": self._flows.copy()}
@@ -201,10 +232,32 @@ class Simulation:
         state.arena[...] = xp.asarray(arrays["cells"])
         for index, memory in enumerate(state.memories):
             memory[...] = xp.asarray(arrays[f"memories/{index}"])
-        for group, target in (("parameters", state.parameters), ("inputs", state.inputs)):
+        for index, memory in enumerate(state.filters):
+            if memory.size:
+                memory[...] = xp.asarray(arrays[f"filters/{index}"])
+        held = {"parameters": state.parameters, "inputs": state.inputs, "voltages": state.voltages}
+        for group, target in held.items():
             for name, value in target.items():
                 value[...] = xp.asarray(arrays[f"{group}/{name}"])
         state.step = int(arrays["step"])
         self._flows[...] = arrays["flows"]
         state.version += 1
-        self._stored = self.stepper.stored_energy()
+        self._begin_books()
+
+
+def _require_batch(plan: Plan, batch: int) -> None:
+    """Refuse numbers per sample that are neither one nor as many as there are samples."""
+    for group in plan.clusters:
+        for count in (group.matrices.shape[1], group.initial.shape[-1]):
+            if count not in (1, batch):
+                raise NetworkError(
+                    f"Nodes or lines at {', '.join(group.names[:3])} hold {count} numbers, one per sample, but the batch is "
+                    f"{batch}; give single numbers, or set batch={count}"
+                )
+    for waveform in {id(drive.drive.waveform): drive.drive.waveform for drive in plan.drives}.values():
+        shape = () if waveform is None else np.shape(waveform.sample(np.array([plan.dt])))
+        if len(shape) > 1 and shape[1] not in (1, batch):
+            raise NetworkError(
+                f"A waveform ({type(waveform).__name__}) holds {shape[1]} numbers, one per sample, but the batch is {batch}; "
+                f"give single numbers, or set batch={shape[1]}"
+            )

@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles"],
     ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
-    ["network", "nodes", "activations", "losses", "waveforms"],
-    ["plan", "clusters", "circuits", "compile"],
+    ["network", "nodes", "activations", "losses", "waveforms", "probe"],
+    ["plan", "clusters", "circuits", "compile", "line_probes"],
     ["backends"],
-    ["simulation", "traces"],
+    ["simulation", "traces", "probing", "reductions"],
     ["learning"],
-    ["config", "config_schema", "config_errors"],
+    ["config", "config_schema", "config_errors", "config_text"],
     ["plot", "plots", "export", "report"],
     ["cli", "__main__"],
 ]

@@ -17,10 +17,12 @@ class Stepper(Protocol):
 
     xp: Any  # the array module the state lives in
     state: State
-    probed: list[list[Any]]  # per probe of the plan, the blocks recorded since the list was last emptied
+    probed: list[list[Any]]  # per probe of the plan at a port, the blocks recorded since the list was last emptied
+
+    longest: int  # the most steps of one call: a block, or many where nothing needs to be heard in between
 
     def step(self, steps: int) -> None:
-        """Advance the state by ``steps`` <= plan.block steps; inputs and parameters do not change meanwhile.
+        """Advance the state by ``steps`` <= longest steps; inputs and parameters do not change meanwhile.
 
         May raise FloatingPointError when a wave is no longer finite.
         """
@@ -84,7 +86,12 @@ def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
     state.parameters = {name: xp.asarray(value).astype(dtype) for name, value in plan.parameters.items()}
     state.drive = {name: xp.zeros(value.shape, dtype=dtype) for name, value in plan.parameters.items()}
     for name, node in zip(plan.node_names, plan.nodes, strict=True):
-        if node.law in ("source", "load"):
+        if node.law in ("source", "load", "ideal_source", "reciprocal_load"):
             state.inputs[name] = xp.zeros((node.ports[0].channels, batch), dtype=dtype)
+        if node.law in ("reciprocal_activation", "reciprocal_load"):
+            state.voltages[name] = xp.zeros((node.ports[0].channels, batch), dtype=dtype)
+    for end, _ in plan.departures:
+        channels = plan.lines[end.line].channels if plan.lines[end.line].smoothing < 1.0 else 0
+        state.filters.append(xp.zeros((channels, batch), dtype=dtype))
     state.ledger = np.zeros((len(plan.entities), 7))
     return state

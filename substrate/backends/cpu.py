@@ -1,14 +1,15 @@
 """The fast backend: NumPy over whole blocks, Numba where noise is added."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from substrate.activations import activation_named
+from substrate.activations import ActivationFunction, activation_named
 from substrate.backends import new_state, require_same_shape
 from substrate.backends.cpu_circuit import CircuitStepper
+from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
 from substrate.errors import BackendError
 from substrate.losses import loss_named
 from substrate.plan import (
@@ -26,6 +27,7 @@ from substrate.plan import (
     wave_segments,
 )
 
+ENERGY_PIECE = 1 << 16  # cells whose squares are added up in the precision of the waves
 Block = np.ndarray  # [channels, steps, batch]; a steady signal has one step
 
 
@@ -54,6 +56,7 @@ class Stepper:
             raise BackendError(f"{plan.node_names[0]!r} works with real waves; use float64 or float32")
         self.state = new_state(np, plan, batch, dtype)
         self.circuit = CircuitStepper(plan, self.state, batch, seed, batch_offset) if plan.clusters else None
+        self.longest = self.circuit.longest if self.circuit is not None else plan.block
         self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
         self.buffers = [np.empty((s.channels, 1 if s.steady else plan.block, batch), dtype) for s in plan.signals]
         self.scratch: dict[tuple[Any, ...], np.ndarray] = {}
@@ -62,11 +65,12 @@ class Stepper:
         self.steady_version = -1
         self.steps = 0
         self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [
-            (getattr(self, "_" + p.kind), p) for p in plan.passes
+            (self._kernel(p.kind), p) for p in plan.passes
         ]
+        self.factors: dict[str, Any] = {}  # of transformers, by node name
 
     def step(self, steps: int) -> None:
-        """Advance by one block; see the contract."""
+        """Advance by one block, or many; see the contract."""
         self.steps = steps
         self.powers = [None] * len(self.signals)
         for end, signal in self.plan.arrivals:
@@ -84,6 +88,16 @@ class Stepper:
         self.state.step += steps
         self.state.drive_fresh = False
 
+    def _kernel(self, kind: str) -> Callable[[Pass], None]:
+        if kind in RECIPROCAL:
+            return partial(RECIPROCAL[kind], self)
+        kernel: Callable[[Pass], None] = getattr(self, "_" + kind)
+        return kernel
+
+    def activation(self, step: Pass) -> ActivationFunction:
+        """The function of an activation node."""
+        return activation_named(getattr(self.plan.nodes[step.node], "function", ""))
+
     def adopt(self, plan: Plan) -> None:
         """Go on with other numbers in the clusters; see the contract."""
         require_same_shape(self.plan, plan)
@@ -93,7 +107,8 @@ class Stepper:
 
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
-        energy = power(self.state.arena)
+        cells = self.state.arena.ravel()
+        energy = sum(power(cells[i : i + ENERGY_PIECE]) for i in range(0, len(cells), ENERGY_PIECE))
         for group, memory in zip(self.plan.clusters, self.state.memories, strict=True):
             energy += float(np.sum(group.energy[:, :, None] * np.sum(memory.astype(float) ** 2, axis=0)))
         return energy
@@ -131,7 +146,12 @@ class Stepper:
         line, block, state = self.plan.lines[end.line], self.signals[signal], self.state
         gain, sigma = line.gains[end.side], line.sigmas[end.side]
         cells = state.cells[line.delay_class][:, line.row : line.row + line.channels]
-        noisy = 0.0
+        row, sent, noisy = state.ledger[len(self.plan.nodes) + place], self._power(signal), 0.0
+        if line.smoothing < 1.0:
+            block = self._smoothed(block, line.smoothing, state.filters[place])
+            smooth = power(block)
+            row[LINES] += sent - smooth
+            sent = smooth
         for plane, where, part in wave_segments(line, end.side, state.step, self.steps):
             target = cells[plane, :, where]
             source = block if block.shape[1] == 1 else block[:, part]
@@ -142,11 +162,17 @@ class Stepper:
             if sigma > 0.0:
                 self._add_noise(target, sigma, line.noise_sources[end.side], state.step + part.start)
                 noisy += power(target)
-        row = state.ledger[len(self.plan.nodes) + place]
-        sent = self._power(signal)
         row[LINES] += (1.0 - gain * gain) * sent
         if sigma > 0.0:
             row[NOISE] += noisy - gain * gain * sent
+
+    def _smoothed(self, block: Block, share: float, memory: np.ndarray) -> Block:
+        """A departing wave after the low-pass at the line's end, which lets DC through unchanged."""
+        from substrate.backends.cpu_kernels import smooth
+
+        out = self._temporary((block.shape[0], self.steps, self.batch), "smooth")
+        smooth(np.broadcast_to(block, out.shape), memory, share, out)
+        return out
 
     def _add_noise(self, target: Block, sigma: float, source: int, step: int) -> None:
         from substrate.noise import add_normals
@@ -267,20 +293,22 @@ class Stepper:
             drive += part
 
     def _activation_forward(self, step: Pass) -> None:
-        function = activation_named(getattr(self.plan.nodes[step.node], "function", ""))
+        function = self.activation(step)
         if not self._unchanged(step.output):
             function.value(np, self.signals[step.inputs[0]], self.signals[step.output])
         self._book(step, self._power(step.inputs[0]), self._power(step.output))
 
     def _activation_backward(self, step: Pass) -> None:
         v, h, p = (self.signals[i] for i in step.inputs)
-        function = activation_named(getattr(self.plan.nodes[step.node], "function", ""))
+        function = self.activation(step)
         np.multiply(function.slope(np, v, h), p, out=self.signals[step.output])
         if step.booked:
             self._book(step, self._power(step.inputs[2]), self._power(step.output))
 
     def _record_probes(self) -> None:
         for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
+            if probe.line >= 0:  # the simulation reads it from the cells
+                continue
             block = self._seen(probe)
             if probe.reduce == "mean":
                 blocks.append(block.mean(axis=(0, 2)))

@@ -1,253 +1,397 @@
 """Compiled loops that step clusters: a small matrix between line ends, in place, over blocks of steps."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
 
+from substrate.backends.cpu_program import STEPWISE, STREAM, STRIP
+
 # Sums of squares for the ledger may be added in any order; nothing else is loosened.
 FAST = {"reassoc", "contract", "nsz"}
-CHUNK = 256  # clusters per unit of parallel work
+PIECE = 4096  # numbers whose squares are added up in the precision of the waves
+TILE = 128  # numbers copied at once by clusters that cannot work in place
 
 
-@njit(cache=True, inline="always")
-def _address(port, k, base, stride, side, delay_class, cell, parity, first, batch):  # type: ignore[no-untyped-def]
-    """Where the wave of step ``k`` of the block lies at a port, and how many steps follow it without a jump."""
-    group = delay_class[port]
-    plane = side[port] ^ parity[group]
-    if k < first[group]:
-        return base[port] + plane * stride[port] + (cell[group] + k) * batch, first[group] - k
-    return base[port] + (plane ^ 1) * stride[port] + (k - first[group]) * batch, 1 << 40
+def loop(function: Any) -> Any:
+    """An inner loop over contiguous numbers."""
+    return njit(cache=True, fastmath=FAST)(function)
 
 
-@njit(cache=True, fastmath=FAST)
-def _two_ports(arena, matrix, i, j, count, sums):  # type: ignore[no-untyped-def]
-    """A memoryless two-port over ``count`` numbers at ``i`` and ``j``."""
-    m00, m01, m10, m11 = matrix[0, 0], matrix[0, 1], matrix[1, 0], matrix[1, 1]
-    zero = arena[i] - arena[i]
-    arrived, left_a, left_b = zero, zero, zero
+@loop
+def _one_port(arena, v, i, count):  # type: ignore[no-untyped-def]
+    """Returns the energy that arrived and that left."""
+    arrived = arena[i] - arena[i]
+    gamma = v[0]
+    for e in range(count):
+        x = arena[i + e]
+        arena[i + e] = gamma * x
+        arrived += x * x
+    return arrived, gamma * gamma * arrived
+
+
+@loop
+def _two_ports(arena, v, i, j, count):  # type: ignore[no-untyped-def]
+    """Returns the energy that arrived and that left through either port."""
+    v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
+    arrived = arena[i] - arena[i]
+    left_0, left_1 = arrived, arrived
     for e in range(count):
         x, y = arena[i + e], arena[j + e]
-        u, v = m00 * x + m01 * y, m10 * x + m11 * y
-        arena[i + e], arena[j + e] = u, v
+        p, q = v00 * x + v01 * y, v10 * x + v11 * y
+        arena[i + e], arena[j + e] = p, q
         arrived += x * x + y * y
-        left_a += u * u
-        left_b += v * v
-    sums[0] += arrived
-    sums[1] += left_a
-    sums[2] += left_b
+        left_0 += p * p
+        left_1 += q * q
+    return arrived, left_0, left_1
 
 
-@njit(cache=True, fastmath=FAST)
-def _many_ports(arena, matrix, at, count, x, sums):  # type: ignore[no-untyped-def]
-    """A memoryless n-port over ``count`` numbers at each address ``at``; ``x`` is scratch ``[ports, tile]``."""
-    ports, tile = x.shape
-    for start in range(0, count, tile):
-        width = min(tile, count - start)
-        for j in range(ports):
-            square = x[0, 0] - x[0, 0]
-            for e in range(width):
-                value = arena[at[j] + start + e]
-                x[j, e] = value
-                square += value * value
-            sums[0] += square
-        for i in range(ports):
-            where = at[i] + start
-            m = matrix[i, 0]
-            for e in range(width):
-                arena[where + e] = m * x[0, e]
-            for j in range(1, ports):
-                m = matrix[i, j]
-                for e in range(width):
-                    arena[where + e] += m * x[j, e]
-            square = x[0, 0] - x[0, 0]
-            for e in range(width):
-                square += arena[where + e] * arena[where + e]
-            sums[1 + i] += square
+@loop
+def _strip(arena, v, i, j, count):  # type: ignore[no-untyped-def]
+    """Two-ports side by side, each with its own matrix: ``v`` is ``[4, count]``, flat."""
+    arrived = arena[i] - arena[i]
+    left = arrived
+    for e in range(count):
+        x, y = arena[i + e], arena[j + e]
+        p, q = v[e] * x + v[count + e] * y, v[2 * count + e] * x + v[3 * count + e] * y
+        arena[i + e], arena[j + e] = p, q
+        arrived += x * x + y * y
+        left += p * p + q * q
+    return arrived, left
 
 
-@njit(cache=True, inline="always")
-def _settle(sums, weight, total):  # type: ignore[no-untyped-def]
-    """Add one cluster's sums to its chunk's: what arrived, what left into cells, what its lines took, and start anew."""
-    total[0] += sums[0]
-    sums[0] = 0.0
-    for j in range(len(weight)):
-        total[1] += sums[1 + j]
-        total[2] += weight[j] * sums[1 + j]
-        sums[1 + j] = 0.0
+@loop
+def _three_ports(arena, v, i, j, k, count):  # type: ignore[no-untyped-def]
+    """Returns the energy that arrived and that left through each port."""
+    v00, v01, v02, v10, v11, v12, v20, v21, v22 = v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
+    arrived = arena[i] - arena[i]
+    left_0, left_1, left_2 = arrived, arrived, arrived
+    for e in range(count):
+        x, y, z = arena[i + e], arena[j + e], arena[k + e]
+        p, q, r = v00 * x + v01 * y + v02 * z, v10 * x + v11 * y + v12 * z, v20 * x + v21 * y + v22 * z
+        arena[i + e], arena[j + e], arena[k + e] = p, q, r
+        arrived += x * x + y * y + z * z
+        left_0 += p * p
+        left_1 += q * q
+        left_2 += r * r
+    return arrived, left_0, left_1, left_2
 
 
-def _scatter_real(  # type: ignore[no-untyped-def]
-    arena, matrices, which, base, stride, side, delay_class, weight, cell, parity, first, steps, batch, totals
-):
-    """Step memoryless real clusters; ``base`` etc. are ``[clusters, ports]``, ``totals`` is ``[chunks, 4]``."""
-    clusters, ports = base.shape
-    for chunk in prange(totals.shape[0]):
-        at = np.empty(ports, np.int64)
-        sums = np.zeros(1 + ports)
-        scratch = np.zeros((ports, 64), arena.dtype)
-        for c in range(chunk * CHUNK, min(clusters, (chunk + 1) * CHUNK)):
-            matrix = matrices[which[c]]
-            k = 0
-            while k < steps:
-                run = steps - k
-                for j in range(ports):
-                    at[j], room = _address(
-                        j, k, base[c], stride[c], side[c], delay_class[c], cell, parity, first, batch
-                    )
-                    run = min(run, room)
-                if ports == 2:
-                    _two_ports(arena, matrix, at[0], at[1], run * batch, sums)
-                else:
-                    _many_ports(arena, matrix, at, run * batch, scratch, sums)
-                k += run
-            _settle(sums, weight[c], totals[chunk])
+@loop
+def _complex_one_port(re, im, v, w, i, count):  # type: ignore[no-untyped-def]
+    """As :func:`_one_port`; real and imaginary parts lie in planes of their own."""
+    arrived = re[i] - re[i]
+    c, d = v[0], w[0]
+    for e in range(count):
+        x, y = re[i + e], im[i + e]
+        re[i + e], im[i + e] = c * x - d * y, c * y + d * x
+        arrived += x * x + y * y
+    return arrived, (c * c + d * d) * arrived
 
 
-scatter_real = njit(cache=True)(_scatter_real)
-scatter_real_parallel = njit(cache=True, parallel=True)(_scatter_real)
+@loop
+def _complex_two_ports(re, im, v, w, i, j, count):  # type: ignore[no-untyped-def]
+    """As :func:`_two_ports`; real and imaginary parts lie in planes of their own."""
+    v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
+    w00, w01, w10, w11 = w[0], w[1], w[2], w[3]
+    arrived = re[i] - re[i]
+    left_0, left_1 = arrived, arrived
+    for e in range(count):
+        x, y, s, t = re[i + e], im[i + e], re[j + e], im[j + e]
+        p, q = v00 * x - w00 * y + v01 * s - w01 * t, v00 * y + w00 * x + v01 * t + w01 * s
+        m, n = v10 * x - w10 * y + v11 * s - w11 * t, v10 * y + w10 * x + v11 * t + w11 * s
+        re[i + e], im[i + e], re[j + e], im[j + e] = p, q, m, n
+        arrived += x * x + y * y + s * s + t * t
+        left_0 += p * p + q * q
+        left_1 += m * m + n * n
+    return arrived, left_0, left_1
 
 
-@njit(cache=True, fastmath=FAST)
-def _complex_ports(re, im, mre, mim, at, count, x, y, sums):  # type: ignore[no-untyped-def]
-    """A memoryless complex n-port; real and imaginary parts lie in planes of their own."""
-    ports, tile = x.shape
-    for start in range(0, count, tile):
-        width = min(tile, count - start)
-        for j in range(ports):
-            square = x[0, 0] - x[0, 0]
-            for e in range(width):
-                a, b = re[at[j] + start + e], im[at[j] + start + e]
-                x[j, e], y[j, e] = a, b
-                square += a * a + b * b
-            sums[0] += square
-        for i in range(ports):
-            where = at[i] + start
-            for e in range(width):
-                re[where + e] = mre[i, 0] * x[0, e] - mim[i, 0] * y[0, e]
-                im[where + e] = mre[i, 0] * y[0, e] + mim[i, 0] * x[0, e]
-            for j in range(1, ports):
-                c, d = mre[i, j], mim[i, j]
-                if c == 0.0 and d == 0.0:
-                    continue
-                for e in range(width):
-                    re[where + e] += c * x[j, e] - d * y[j, e]
-                    im[where + e] += c * y[j, e] + d * x[j, e]
-            square = x[0, 0] - x[0, 0]
-            for e in range(width):
-                square += re[where + e] * re[where + e] + im[where + e] * im[where + e]
-            sums[1 + i] += square
+@loop
+def _row(out, o, x, columns, v, stride, each, count):  # type: ignore[no-untyped-def]
+    """``out = sum of entry * x[column]``, two columns at a time; returns its energy.
 
-
-def _scatter_complex(  # type: ignore[no-untyped-def]
-    re, im, mre, mim, which, base, stride, side, delay_class, weight, cell, parity, first, steps, batch, totals
-):
-    """Step memoryless complex clusters; see :func:`_scatter_real`."""
-    clusters, ports = base.shape
-    for chunk in prange(totals.shape[0]):
-        at = np.empty(ports, np.int64)
-        sums = np.zeros(1 + ports)
-        x, y = np.zeros((ports, 64), re.dtype), np.zeros((ports, 64), re.dtype)
-        for c in range(chunk * CHUNK, min(clusters, (chunk + 1) * CHUNK)):
-            k = 0
-            while k < steps:
-                run = steps - k
-                for j in range(ports):
-                    at[j], room = _address(
-                        j, k, base[c], stride[c], side[c], delay_class[c], cell, parity, first, batch
-                    )
-                    run = min(run, room)
-                _complex_ports(re, im, mre[which[c]], mim[which[c]], at, run * batch, x, y, sums)
-                k += run
-            _settle(sums, weight[c], totals[chunk])
-
-
-scatter_complex = njit(cache=True)(_scatter_complex)
-scatter_complex_parallel = njit(cache=True, parallel=True)(_scatter_complex)
-
-
-@njit(cache=True, fastmath=FAST)
-def _one_step(parts, x, y, matrix, samples):  # type: ignore[no-untyped-def]
-    """``y = matrix x`` for every sample; ``matrix`` is ``[parts, samples or 1, rows, columns]``."""
-    rows, columns = matrix.shape[2], matrix.shape[3]
-    shared = matrix.shape[1] == 1
-    for i in range(rows):
-        for b in range(samples):
-            y[0, i, b] = 0.0
-            if parts == 2:
-                y[1, i, b] = 0.0
-        for j in range(columns):
-            if shared:
-                m = matrix[0, 0, i, j]
-                n = matrix[1, 0, i, j] if parts == 2 else m - m
-                if m == 0.0 and n == 0.0:
-                    continue
-                for b in range(samples):
-                    y[0, i, b] += m * x[0, j, b]
-                if parts == 2:
-                    for b in range(samples):
-                        y[0, i, b] -= n * x[1, j, b]
-                        y[1, i, b] += m * x[1, j, b] + n * x[0, j, b]
-            elif parts == 1:
-                for b in range(samples):
-                    y[0, i, b] += matrix[0, b, i, j] * x[0, j, b]
-            else:
-                for b in range(samples):
-                    m, n = matrix[0, b, i, j], matrix[1, b, i, j]
-                    y[0, i, b] += m * x[0, j, b] - n * x[1, j, b]
-                    y[1, i, b] += m * x[1, j, b] + n * x[0, j, b]
-
-
-def _scatter_general(  # type: ignore[no-untyped-def]
-    arena, matrices, which, base, stride, side, delay_class, weight, cell, parity, first, steps, batch, totals,
-    states, inputs, input_row, seen, seen_row, energy,
-):  # fmt: skip
-    """Step clusters with states, sources, probes or a matrix per sample, one step after the other.
-
-    ``arena`` is ``[parts, cells]`` (real, or real and imaginary), ``matrices`` ``[unique, parts, samples or 1, rows,
-    columns]``, ``states`` ``[parts, clusters, states, batch]``, ``inputs`` ``[parts, sources, steps, batch]``, ``seen``
-    ``[parts, observed, steps, batch]``; the last of ``totals`` is the change of the energy in the states.
+    Entry ``n`` is ``v[n * stride]``, or with ``each`` the ``count`` numbers from there on.
     """
-    parts, clusters, ports = arena.shape[0], base.shape[0], base.shape[1]
-    count, sources, watched = states.shape[2], input_row.shape[1], seen_row.shape[1]
-    for chunk in prange(totals.shape[0]):
-        x = np.zeros((parts, ports + count + sources, batch), arena.dtype)
-        y = np.zeros((parts, ports + count + watched, batch), arena.dtype)
-        at, sums = np.empty(ports, np.int64), np.zeros(1 + ports)
-        for c in range(chunk * CHUNK, min(clusters, (chunk + 1) * CHUNK)):
-            matrix = matrices[which[c]]
-            for p in range(parts):
-                for s in range(count):
-                    x[p, ports + s] = states[p, c, s]
-                    totals[chunk, 3] -= energy[c, s] * np.sum(states[p, c, s] ** 2)
-            for k in range(steps):
-                for j in range(ports):
-                    at[j], _ = _address(j, k, base[c], stride[c], side[c], delay_class[c], cell, parity, first, batch)
-                    for p in range(parts):
-                        for b in range(batch):
-                            value = arena[p, at[j] + b]
-                            x[p, j, b] = value
-                            sums[0] += value * value
-                for p in range(parts):
-                    for u in range(sources):
-                        for b in range(batch):
-                            x[p, ports + count + u, b] = inputs[p, input_row[c, u], k, b]
-                _one_step(parts, x, y, matrix, batch)
-                for p in range(parts):
-                    for j in range(ports):
-                        for b in range(batch):
-                            arena[p, at[j] + b] = y[p, j, b]
-                            sums[1 + j] += y[p, j, b] * y[p, j, b]
-                    for s in range(count):
-                        for b in range(batch):
-                            x[p, ports + s, b] = y[p, ports + s, b]
-                    for o in range(watched):
-                        for b in range(batch):
-                            seen[p, seen_row[c, o], k, b] = y[p, ports + count + o, b]
-            for p in range(parts):
-                for s in range(count):
-                    states[p, c, s] = x[p, ports + s]
-                    totals[chunk, 3] += energy[c, s] * np.sum(x[p, ports + s] ** 2)
-            _settle(sums, weight[c], totals[chunk])
+    energy = x[0, 0] - x[0, 0]
+    for n in range(0, len(columns), 2):
+        c, d, at, to = columns[n], columns[n + 1], n * stride, (n + 1) * stride
+        energy = x[0, 0] - x[0, 0]
+        if n > 0:
+            for e in range(count):
+                f = e if each else 0
+                out[o + e] += v[at + f] * x[c, e] + v[to + f] * x[d, e]
+                energy += out[o + e] * out[o + e]
+        elif each:
+            for e in range(count):
+                out[o + e] = v[at + e] * x[c, e] + v[to + e] * x[d, e]
+                energy += out[o + e] * out[o + e]
+        else:
+            p, q = v[at], v[to]
+            for e in range(count):
+                out[o + e] = p * x[c, e] + q * x[d, e]
+                energy += out[o + e] * out[o + e]
+    return energy
 
 
-scatter_general = njit(cache=True)(_scatter_general)
-scatter_general_parallel = njit(cache=True, parallel=True)(_scatter_general)
+@loop
+def _complex_row(re, im, o, x, y, columns, v, w, stride, each, count):  # type: ignore[no-untyped-def]
+    """As :func:`_row`; ``x`` and ``y`` are real and imaginary parts."""
+    energy = x[0, 0] - x[0, 0]
+    for n in range(0, len(columns), 2):
+        c, d, at, to = columns[n], columns[n + 1], n * stride, (n + 1) * stride
+        energy = x[0, 0] - x[0, 0]
+        if each:
+            for e in range(count):
+                p, q, r, s = v[at + e], w[at + e], v[to + e], w[to + e]
+                f = p * x[c, e] - q * y[c, e] + r * x[d, e] - s * y[d, e]
+                g = p * y[c, e] + q * x[c, e] + r * y[d, e] + s * x[d, e]
+                if n > 0:
+                    f, g = f + re[o + e], g + im[o + e]
+                re[o + e], im[o + e] = f, g
+                energy += f * f + g * g
+        else:
+            p, q, r, s = v[at], w[at], v[to], w[to]
+            for e in range(count):
+                f = p * x[c, e] - q * y[c, e] + r * x[d, e] - s * y[d, e]
+                g = p * y[c, e] + q * x[c, e] + r * y[d, e] + s * x[d, e]
+                if n > 0:
+                    f, g = f + re[o + e], g + im[o + e]
+                re[o + e], im[o + e] = f, g
+                energy += f * f + g * g
+    return energy
+
+
+@njit(cache=True)
+def _reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
+    """Where the wave of step ``k`` of the block lies at a port, and how many steps follow it without a jump."""
+    end = program.end[port]
+    steps = room[end >> 1] - k
+    if steps > 0:
+        return program.base[port] + now[end] + k * program.batch, steps
+    return program.base[port] + after[end] + k * program.batch, 1 << 40
+
+
+@njit(cache=True)
+def _stream(program, c, count, arena, now, after, room, steps, total):  # type: ignore[no-untyped-def]
+    """Step ``count`` memoryless clusters of few ports, whose cells follow each other, in place."""
+    port, value = program.port[c], program.value[c]
+    ports = program.port[c + 1] - port
+    v, w, weight = program.re[value:], program.im[value:], program.weight
+    k = j = n = 0
+    left_1 = left_2 = arena[0, 0] - arena[0, 0]
+    while k < steps:
+        i, run = _reach(program, port, k, now, after, room)
+        if ports > 1:
+            j, other = _reach(program, port + 1, k, now, after, room)
+            run = min(run, other)
+        if ports > 2:
+            n, other = _reach(program, port + 2, k, now, after, room)
+            run = min(run, other)
+        run = min(run, steps - k)
+        numbers = run * program.batch * count
+        for e in range(0, numbers, PIECE):
+            size = min(PIECE, numbers - e)
+            if len(arena) == 2 and ports == 1:
+                arrived, left_0 = _complex_one_port(arena[0], arena[1], v, w, i + e, size)
+            elif len(arena) == 2:
+                arrived, left_0, left_1 = _complex_two_ports(arena[0], arena[1], v, w, i + e, j + e, size)
+            elif ports == 1:
+                arrived, left_0 = _one_port(arena[0], v, i + e, size)
+            elif ports == 2:
+                arrived, left_0, left_1 = _two_ports(arena[0], v, i + e, j + e, size)
+            else:
+                arrived, left_0, left_1, left_2 = _three_ports(arena[0], v, i + e, j + e, n + e, size)
+            lost = weight[port] * left_0
+            left = np.float64(left_0)
+            if ports > 1:
+                lost += weight[port + 1] * left_1
+                left += left_1
+            if ports > 2:
+                lost += weight[port + 2] * left_2
+                left += left_2
+            total[0] += np.float64(arrived) - left - lost
+            total[1] += lost
+        k += run
+
+
+@njit(cache=True)
+def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[no-untyped-def]
+    """Step ``count`` two-ports side by side by one step."""
+    i, _ = _reach(program, program.port[c], 0, now, after, room)
+    j, _ = _reach(program, program.port[c] + 1, 0, now, after, room)
+    arrived, left = _strip(arena[0], program.re[program.value[c] :], i, j, count)
+    total[0] += np.float64(arrived) - np.float64(left)
+
+
+@njit(cache=True)
+def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-def]
+    """One row of a cluster's matrix over ``count`` numbers, from ``tile`` on in its samples; returns its energy."""
+    first = program.first_row[program.pattern[c]]
+    a, b, width = program.row[first + i], program.row[first + i + 1], program.width[c]
+    start = program.value[c] + (a - program.row[first]) * width + tile
+    if count > 1:
+        v = program.re[start:]
+        if len(out) == 1:
+            return _row(out[0], o, x[0], program.column[a:b], v, width, width > 1, count)
+        return _complex_row(
+            out[0], out[1], o, x[0], x[1], program.column[a:b], v, program.im[start:], width, width > 1, count
+        )
+    re = im = x[0, 0, 0] - x[0, 0, 0]
+    for n in range(b - a):
+        j, p = program.column[a + n], program.re[start + n * width]
+        re += p * x[0, j, 0]
+        if len(out) == 2:
+            q = program.im[start + n * width]
+            re -= q * x[1, j, 0]
+            im += p * x[1, j, 0] + q * x[0, j, 0]
+    out[0, o] = re
+    if len(out) == 2:
+        out[1, o] = im
+    return re * re + im * im
+
+
+@loop
+def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
+    """Copy ``count`` numbers to column ``j``; returns their energy."""
+    energy = x[0, 0, 0] - x[0, 0, 0]
+    for part in range(len(x)):
+        for e in range(count):
+            value = source[part, at + e]
+            x[part, j, e] = value
+            energy += value * value
+    return energy
+
+
+@njit(cache=True)
+def _arrive(program, c, arena, inputs, span, step, x, at, offset, count):  # type: ignore[no-untyped-def]
+    """Gather ``count`` numbers that arrive at a cluster and are fed into it; returns the energy that arrived."""
+    port, first = program.port[c], program.source[c]
+    ports, energy = program.port[c + 1] - port, 0.0
+    for j in range(ports):
+        energy += _gather(x, j, arena, at[j] + offset, count)
+    for j in range(program.sources[c]):
+        place = program.source_row[first + j] * span + step * program.batch + offset
+        _gather(x, ports + program.states[c] + j, inputs, place, count)
+    return energy
+
+
+@njit(cache=True)
+def _depart(program, c, arrived, arena, seen, span, step, x, at, offset, tile, count, total):  # type: ignore[no-untyped-def]
+    """Write what leaves a cluster and what probes see of it, and book its energy."""
+    port, first = program.port[c], program.seen[c]
+    ports, lost = program.port[c + 1] - port, 0.0
+    for i in range(ports):
+        left = np.float64(_apply(program, c, i, arena, at[i] + offset, x, tile, count))
+        arrived -= left
+        lost += program.weight[port + i] * left
+    for i in range(program.observed[c]):
+        place = program.seen_row[first + i] * span + step * program.batch + offset
+        _apply(program, c, ports + program.states[c] + i, seen, place, x, tile, count)
+    total[0] += arrived - lost
+    total[1] += lost
+
+
+@njit(cache=True)
+def _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
+    """Step a cluster without states, as many steps at once as lie side by side."""
+    port, batch, width = program.port[c], program.batch, program.width[c]
+    k = 0
+    while k < steps:
+        run = steps - k
+        for j in range(program.port[c + 1] - port):
+            at[j], other = _reach(program, port + j, k, now, after, room)
+            run = min(run, other)
+        numbers = run * batch
+        period = numbers if width == 1 else width  # after which a matrix per sample starts anew
+        for start in range(0, numbers, period):
+            size = min(period, numbers - start)
+            for tile in range(0, size, TILE):
+                count, offset = min(TILE, size - tile), start + tile
+                arrived = _arrive(program, c, arena, inputs, span, done + k, x, at, offset, count)
+                shift = tile if width > 1 else 0
+                _depart(program, c, arrived, arena, seen, span, done + k, x, at, offset, shift, count, total)
+        k += run
+
+
+@njit(cache=True)
+def _stepwise(program, c, arena, memory, inputs, seen, span, x, y, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
+    """Step a cluster with states, one step after the other."""
+    port, batch, states = program.port[c], program.batch, program.states[c]
+    ports, place = program.port[c + 1] - port, program.memory[c]
+    for s in range(states):
+        total[2] -= program.energy[place + s] * _gather(x, ports + s, memory, (place + s) * batch, batch)
+    for k in range(steps):
+        for j in range(ports):
+            at[j], _ = _reach(program, port + j, k, now, after, room)
+        arrived = _arrive(program, c, arena, inputs, span, done + k, x, at, 0, batch)
+        _depart(program, c, arrived, arena, seen, span, done + k, x, at, 0, 0, batch, total)
+        for s in range(states):
+            _apply(program, c, ports + s, y, s * batch, x, 0, batch)
+        for s in range(states):
+            _gather(x, ports + s, y, s * batch, batch)
+    for s in range(states):
+        for part in range(len(x)):
+            for b in range(batch):
+                memory[part, (place + s) * batch + b] = x[part, ports + s, b]
+        total[2] += program.energy[place + s] * _gather(x, ports + s, memory, (place + s) * batch, batch)
+
+
+@njit(cache=True)
+def _chunk(program, chunk, arena, memory, inputs, seen, span, now, after, room, aligned, done, steps, total):  # type: ignore[no-untyped-def]
+    """Step all runs of one chunk of work by one block."""
+    size = max(TILE, program.batch) if program.columns > 0 else 0
+    x = np.zeros((len(arena), program.columns, size), arena.dtype)
+    y = np.zeros((len(arena), program.columns * program.batch), arena.dtype)
+    at = np.zeros(program.columns, np.int64)
+    for run in range(program.chunk[chunk], program.chunk[chunk + 1]):
+        first, count, kind = program.cluster[run], program.count[run], program.kind[run]
+        if kind == STRIP:
+            _strips(program, first, count, arena, now, after, room, total)
+        elif kind == STREAM and (aligned or count == 1):
+            _stream(program, first, count, arena, now, after, room, steps, total)
+        else:
+            for c in range(first, first + count):
+                if kind == STREAM:
+                    _stream(program, c, 1, arena, now, after, room, steps, total)
+                elif kind == STEPWISE:
+                    _stepwise(
+                        program, c, arena, memory, inputs, seen, span, x, y, at, now, after, room, done, steps, total
+                    )
+                else:
+                    _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done, steps, total)
+
+
+@njit(cache=True)
+def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-def]
+    """Where the block that begins at ``step`` lies in the cells of every delay class, at both ends of its lines."""
+    for i in range(len(program.delay)):
+        lap, cell = step // program.delay[i], step % program.delay[i]
+        room[i] = min(steps, program.delay[i] - cell)
+        for side in range(2):
+            plane = side ^ (lap & 1)
+            now[2 * i + side] = plane * program.stride[i] + cell * program.batch
+            after[2 * i + side] = (plane ^ 1) * program.stride[i] - room[i] * program.batch
+
+
+def _step_clusters(program, arena, memory, inputs, seen, span, step, steps, totals):  # type: ignore[no-untyped-def]
+    """Advance every cluster by ``steps``, block by block.
+
+    ``arena`` is ``[parts, cells]`` and ``memory`` ``[parts, states * batch]`` (real, or real and imaginary parts);
+    ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``totals``
+    ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in amplitude^2.
+    """
+    classes = len(program.delay)
+    now, after, room = np.zeros(2 * classes, np.int64), np.zeros(2 * classes, np.int64), np.zeros(classes, np.int64)
+    for done in range(0, steps, program.block):
+        count = min(program.block, steps - done)
+        _locate(program, step + done, count, now, after, room)
+        aligned = count == program.block and (step + done) % program.block == 0
+        for chunk in prange(len(totals)):
+            _chunk(
+                program, chunk, arena, memory, inputs, seen, span, now, after, room, aligned, done, count, totals[chunk]
+            )
+
+
+step_clusters = njit(cache=True)(_step_clusters)
+step_clusters_parallel = njit(cache=True, parallel=True)(_step_clusters)

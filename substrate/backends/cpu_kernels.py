@@ -10,3 +10,14 @@ def settle_ports(new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbe
     for i in range(values.size):
         absorbed[i] += drive[i] * (new[i] - values[i])
         values[i] = new[i]
+
+
+@njit(cache=True, fastmath=False)
+def smooth(block: np.ndarray, memory: np.ndarray, share: float, out: np.ndarray) -> None:
+    """One-pole low-pass over ``[channels, steps, batch]``: ``y += share (x - y)``; ``memory`` is y, ``[channels, batch]``."""
+    channels, steps, batch = out.shape
+    for c in range(channels):
+        for k in range(steps):
+            for b in range(batch):
+                memory[c, b] += share * (block[c, k, b] - memory[c, b])
+                out[c, k, b] = memory[c, b]

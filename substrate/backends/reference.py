@@ -50,7 +50,7 @@ class Stepper:
 
     def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: int, batch_offset: int) -> None:
         self.plan, self.batch, self.seed, self.batch_offset = plan, batch, seed, batch_offset
-        self.dtype = dtype
+        self.dtype, self.longest = dtype, plan.block
         self.state = new_state(np, plan, batch, dtype)
         self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
         self.signals: list[Wave] = [[] for _ in plan.signals]
@@ -94,6 +94,8 @@ class Stepper:
             getattr(self, "_" + step.kind)(step)
         seen = step_circuit(self) if self.plan.clusters else []
         for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
+            if probe.line >= 0:  # the simulation reads it from the cells
+                continue
             waves = seen if probe.in_cluster else self.signals
             blocks.append(self._reduced(probe, waves[probe.arriving], waves[probe.departing]))
         for place, (end, signal) in enumerate(self.plan.departures):

@@ -9,7 +9,7 @@ from substrate.activations import activation_named
 from substrate.learning.layered import chain
 from substrate.losses import loss_named
 from substrate.network import Network
-from substrate.nodes import Load
+from substrate.nodes import Load, ReciprocalLoad
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -31,7 +31,7 @@ class Backprop:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.stages = chain(network)
-        load = next(node for node in network.nodes.values() if isinstance(node, Load))
+        load = next(node for node in network.nodes.values() if isinstance(node, Load | ReciprocalLoad))
         self.loss = loss_named(load.loss)
 
     def forward(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:

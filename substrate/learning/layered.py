@@ -10,6 +10,12 @@ from substrate.errors import NetworkError
 from substrate.network import Line, Network
 from substrate.nodes import Activation, DataSource, Load, Termination, Weights
 
+STAGE_OF = {  # law of a node -> what it does to a settled wave
+    "weights": "weights",
+    "transformer": "weights",
+    "activation": "activation",
+    "reciprocal_activation": "activation",
+}
 INPUT, OUTPUT = "input", "load"  # the names of the two ends of a layered network
 
 
@@ -74,7 +80,7 @@ def chain(network: Network) -> list[Stage]:
     ['w1', 'line1']
     """
     after = {c.first.node: c for c in network.connections.values()}
-    sources = [name for name, node in network.nodes.items() if node.law == "source"]
+    sources = [name for name, node in network.nodes.items() if node.law in ("source", "ideal_source")]
     if len(sources) != 1:
         raise NetworkError(f"A layered network has one source, but this one has {len(sources)}")
     stages, here, seen = [], sources[0], set()
@@ -84,9 +90,10 @@ def chain(network: Network) -> list[Stage]:
         if connection.line is not None:
             stages.append(Stage("line", connection.name))
         here = connection.second.node
-        if network.nodes[here].law in ("weights", "activation"):
-            stages.append(Stage(network.nodes[here].law, here))
-    if network.nodes[here].law not in ("load", "termination") or len(seen) + 1 != len(network.nodes):
+        kind = STAGE_OF.get(network.nodes[here].law)
+        if kind is not None:
+            stages.append(Stage(kind, here))
+    if network.nodes[here].law not in ("load", "termination", "reciprocal_load") or len(seen) + 1 != len(network.nodes):
         raise NetworkError("A layered network is one chain from its source to its load; this network is not")
     return stages
 

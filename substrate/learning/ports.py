@@ -1,13 +1,14 @@
 """Parameter ports: each tunable number of a network is the value of a device cell, driven by the local waves."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any, Protocol
 
 import numpy as np
 
 from substrate.errors import NetworkError
+from substrate.learning.device_columns import JOULE, PLAIN, Books, Column, check_columns, columns_of
 from substrate.noise import cell_normals
 from substrate.plan import Array
 from substrate.simulation import Simulation
@@ -52,16 +53,22 @@ class PortGroup:
     values: Array  # float[cells], what the waves see
     drive: Array  # float[cells], mean of -dJ/dvalue over the last tick
     absorbed: Array  # float[cells], integral of drive * d(value): the loss this cell took away so far
+    columns: list[Column] = field(default_factory=list)  # of its trace
+    books: Books | None = None  # sums for columns that nobody else keeps
 
 
 class PortBank:
     """Puts devices at the parameters of a simulation and moves them at each device tick.
 
     ``devices`` is one device for all ports, or patterns of parameter names and their devices (``{"*.bias": ...}``, the
-    first that fits counts). Ports that no pattern fits stay fixed. Raises NetworkError when a pattern fits nothing.
+    first that fits counts). Ports that no pattern fits stay fixed. ``columns`` names what traces record of every cell
+    (see substrate/learning/device_columns.py); the plain ones are there anyway, others may have to be added up at every
+    tick. Raises NetworkError when a pattern fits nothing, ConfigError for columns that no device has.
     """
 
-    def __init__(self, simulation: Simulation, devices: Devices, *, seed: int = 0) -> None:
+    def __init__(
+        self, simulation: Simulation, devices: Devices, *, seed: int = 0, columns: Sequence[str] = PLAIN
+    ) -> None:
         self.simulation, self.seed, self.ticks = simulation, seed, 0
         patterns = devices if isinstance(devices, Mapping) else {"*": devices}
         self.groups: list[PortGroup] = []
@@ -72,9 +79,10 @@ class PortBank:
                 known = ", ".join(simulation.state.parameters)
                 raise NetworkError(f"No port is left for the pattern {pattern!r}; the ports are {known}")
             left = [name for name in left if name not in names]
-            self.groups.append(self._group(device, names))
+            self.groups.append(self._group(device, names, columns))
+        check_columns(columns, [group.device for group in self.groups])
 
-    def _group(self, device: Device, names: list[str]) -> PortGroup:
+    def _group(self, device: Device, names: list[str], columns: Sequence[str]) -> PortGroup:
         """Make the cells of a group and let the simulation's parameters and drives be views of them."""
         state, xp = self.simulation.state, self.simulation.stepper.xp
         initial = xp.concatenate([state.parameters[name].ravel() for name in names])
@@ -82,8 +90,13 @@ class PortBank:
         initial = xp.clip(initial, low, high).astype(initial.dtype)
         source = DEVICE_NOISE + 2 * len(self.groups)
         cells = device.create(initial, self._normals(source, 0, device.initial_normals, initial))
+        for counter in getattr(device, "counters", ()):
+            if counter.name.rpartition(".")[2] in columns:
+                cells[counter.name] = xp.zeros(initial.shape)
         values = xp.array(device.value(xp, cells))
         group = PortGroup(device, names, cells, values, xp.zeros_like(values), xp.zeros_like(values))
+        group.columns, books = columns_of(device, columns), Books(xp, device, values, columns)
+        group.books = books if books.kept else None
         start = 0
         for name in names:
             shape = state.parameters[name].shape
@@ -106,8 +119,13 @@ class PortBank:
         for index, group in enumerate(self.groups):
             source = DEVICE_NOISE + 2 * index + 1
             xi = self._normals(source, self.ticks, group.device.normals, group.values)
+            if group.books is not None:
+                group.books.foresee(stepper.xp, group.state, group.drive, seconds)
             group.device.advance(stepper.xp, group.state, group.drive, seconds, xi)
-            stepper.settle_ports(group.device.value(stepper.xp, group.state), group.values, group.drive, group.absorbed)
+            new = group.device.value(stepper.xp, group.state)
+            if group.books is not None:
+                group.books.settle(stepper.xp, new, group.values, group.drive, seconds)
+            stepper.settle_ports(new, group.values, group.drive, group.absorbed)
         self.ticks += 1
         self.simulation.state.version += 1
 
@@ -115,13 +133,70 @@ class PortBank:
         """Host arrays per parameter, each in its own shape; ``kind`` is ``values``, ``drive`` or ``absorbed``."""
         arrays = {}
         for group in self.groups:
-            flat, start = self.simulation.stepper.to_host(getattr(group, kind)), 0
-            for name in group.names:
-                shape = self.simulation.state.parameters[name].shape
-                stop = start + int(np.prod(shape))
-                arrays[name] = flat[start:stop].reshape(shape)
-                start = stop
+            arrays |= self._split(group, self.simulation.stepper.to_host(getattr(group, kind)))
         return arrays
+
+    def _split(self, group: PortGroup, flat: np.ndarray) -> dict[str, np.ndarray]:
+        arrays, start = {}, 0
+        for name in group.names:
+            shape = self.simulation.state.parameters[name].shape
+            stop = start + int(np.prod(shape))
+            arrays[name] = flat[start:stop].reshape(shape)
+            start = stop
+        return arrays
+
+    def trace(self, joule: float) -> list[tuple[Column, dict[str, np.ndarray]]]:
+        """What traces record now: each column of each group with host arrays per parameter.
+
+        ``joule`` is the energy of a unit of loss, by which columns of loss are multiplied.
+        """
+        found = []
+        for group in self.groups:
+            for column in group.columns:
+                flat = self.simulation.stepper.to_host(self._cells(group, column.name))
+                if column.unit == JOULE and column.name not in {state.name for state in group.device.states}:
+                    flat = (flat * joule).astype(flat.dtype)
+                found.append((column, self._split(group, flat.astype(column.dtype or group.values.dtype, copy=False))))
+        return found
+
+    def _cells(self, group: PortGroup, name: str) -> Array:
+        """One column of a group, in the units it is kept in."""
+        plain = {"value": group.values, "drive": group.drive, "absorbed": group.absorbed}
+        kept = {} if group.books is None else group.books.kept
+        for place in (plain, kept, group.state):
+            if name in place:
+                return place[name]
+        xp = self.simulation.stepper.xp
+        if name == "saturated":
+            return group.device.saturated(xp, group.state)  # type: ignore[attr-defined]
+        if name == "wear":
+            cycles = kept["cycles"] if "cycles" in kept else group.state["cycles"]
+            return cycles / group.device.endurance  # type: ignore[attr-defined]
+        return sum(array for key, array in group.state.items() if key.rpartition(".")[2] == name)
+
+    def totals(self, joule: float) -> dict[str, float]:
+        """The devices' books in J, summed over cells: absorbed, tuning work, and, where columns keep them, the rest.
+
+        ``saturated`` is the share of cells of bounded devices that sit near a bound.
+        """
+        found = {"absorbed_J": self.absorbed * joule}
+        near, bounded = 0.0, 0
+        for group in self.groups:
+            kept = {} if group.books is None else group.books.kept
+            for name in {"leaked", "noise"} & set(kept):
+                found[f"{name}_J"] = found.get(f"{name}_J", 0.0) + float(kept[name].sum()) * joule
+            for state in group.device.states:  # type: ignore[attr-defined]
+                if state.unit == JOULE and state.name in group.state:
+                    work = float(group.state[state.name].sum(dtype=np.float64))
+                    found["tuning_J"] = found.get("tuning_J", 0.0) + work
+            for counter in ("pulses_up", "pulses_down", "cycles"):
+                if any(column.name == counter for column in group.columns):
+                    found[counter] = found.get(counter, 0.0) + float(self._cells(group, counter).sum(dtype=np.float64))
+            low, high = group.device.clip_range()
+            if np.isfinite(high - low) and hasattr(group.device, "saturated"):
+                near += float(group.device.saturated(self.simulation.stepper.xp, group.state).sum())
+                bounded += group.values.size
+        return {**found, **({"saturated": near / bounded} if bounded else {})}
 
     @property
     def absorbed(self) -> float:
@@ -136,6 +211,8 @@ class PortBank:
                 arrays[f"{index}/state/{name}"] = host(array)
             for name in ("values", "drive", "absorbed"):
                 arrays[f"{index}/{name}"] = host(getattr(group, name))
+            for name, array in ({} if group.books is None else group.books.kept).items():
+                arrays[f"{index}/kept/{name}"] = host(array)
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -147,4 +224,6 @@ class PortBank:
                 array[...] = xp.asarray(arrays[f"{index}/state/{name}"])
             for name in ("values", "drive", "absorbed"):
                 getattr(group, name)[...] = xp.asarray(arrays[f"{index}/{name}"])
+            for name, array in ({} if group.books is None else group.books.kept).items():
+                array[...] = xp.asarray(arrays[f"{index}/kept/{name}"])
         self.simulation.state.version += 1

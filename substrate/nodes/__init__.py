@@ -5,24 +5,62 @@ from substrate.nodes.base import Node, Port
 from substrate.nodes.kirchhoff import ParallelJunction, SeriesJunction
 from substrate.nodes.load import Load
 from substrate.nodes.lumped import Capacitor, Inductor, Open, Resistor, Short, VoltageSource
+from substrate.nodes.lumped_two import Gyrator, ParallelRLC, Series, SeriesRLC, Shunt, Transformer
+from substrate.nodes.photonic import (
+    Amplifier,
+    Attenuator,
+    Circulator,
+    Coupler,
+    Isolator,
+    LaserSource,
+    MachZehnder,
+    PhaseShifter,
+)
+from substrate.nodes.reciprocal import (
+    IdealSource,
+    Launcher,
+    Receiver,
+    ReciprocalActivation,
+    ReciprocalLoad,
+    Transformer,
+)
 from substrate.nodes.source import DataSource
 from substrate.nodes.termination import Termination
 from substrate.nodes.weights import Weights
 
 __all__ = [
     "Activation",
+    "Amplifier",
+    "Attenuator",
     "Capacitor",
+    "Circulator",
+    "Coupler",
     "DataSource",
+    "Gyrator",
+    "IdealSource",
     "Inductor",
+    "Isolator",
+    "LaserSource",
+    "Launcher",
     "Load",
+    "MachZehnder",
     "Node",
     "Open",
     "ParallelJunction",
+    "ParallelRLC",
+    "PhaseShifter",
     "Port",
+    "Receiver",
+    "ReciprocalActivation",
+    "ReciprocalLoad",
     "Resistor",
+    "Series",
     "SeriesJunction",
+    "SeriesRLC",
     "Short",
+    "Shunt",
     "Termination",
+    "Transformer",
     "VoltageSource",
     "Weights",
 ]

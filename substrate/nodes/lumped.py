@@ -58,10 +58,13 @@ class _Reactance(LinearNode):
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`LinearNode`."""
+        omega = 2.0 * np.pi * frequencies
+        if np.ndim(self.resistance(1.0)) > 0:
+            omega = omega[:, None]  # one element per sample of the batch
         with np.errstate(divide="ignore", invalid="ignore"):
-            impedance = self.impedance(2.0 * np.pi * frequencies)
+            impedance = self.impedance(omega)
             gamma = np.where(np.isinf(impedance), 1.0, (impedance - z[0]) / (impedance + z[0]))
-        return gamma[:, None, None]
+        return gamma[..., None, None]
 
     def preferred_impedance(self, port: int, dt: float) -> float | None:
         """The element's own port resistance: joined at it, it does not reflect at once."""
@@ -92,7 +95,7 @@ class Capacitor(_Reactance):
 
     def impedance(self, omega: np.ndarray) -> np.ndarray:
         """``1 / i omega C``."""
-        return np.where(omega == 0.0, np.inf, -1j / (omega * float(self.capacitance)))
+        return np.where(omega == 0.0, np.inf, -1j / (omega * np.asarray(self.capacitance, float)))
 
     def start(self, dt: float) -> Any:
         """The wave of half the energy of a charged capacitor, ``v / (2 sqrt R)``."""
@@ -123,7 +126,7 @@ class Inductor(_Reactance):
 
     def impedance(self, omega: np.ndarray) -> np.ndarray:
         """``i omega L``."""
-        return 1j * omega * float(self.inductance)
+        return 1j * omega * np.asarray(self.inductance, float)
 
     def start(self, dt: float) -> Any:
         """The wave of a current without voltage: in ``i sqrt R / 2``, out minus that."""

@@ -9,6 +9,19 @@ from substrate.errors import NetworkError
 from substrate.nodes.base import Node, Port
 
 
+def check_matrix(owner: str, matrix: np.ndarray, bias: np.ndarray | None) -> None:
+    """Refuse a matrix ``[outputs, inputs]`` or a bias ``[outputs]`` of a wrong shape, or with numbers that are none."""
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise NetworkError(f"{owner} need a matrix [outputs, inputs], but its shape is {matrix.shape}")
+    if bias is not None and bias.shape != matrix.shape[:1]:
+        raise NetworkError(
+            f"{owner} with {matrix.shape[0]} outputs need a bias of that length, but its shape is {bias.shape}"
+        )
+    for name, values in (("matrix", matrix), ("bias", bias)):
+        if values is not None and not np.all(np.isfinite(values)):
+            raise NetworkError(f"{owner} need finite numbers, but their {name} holds NaN or infinity")
+
+
 @dataclass(frozen=True, eq=False)
 class Weights(Node):
     """A mesh with ``S = [[0, W^T], [W, 0]]``: forward ``W x + bias``, backward ``W^T p``, nothing reflected.
@@ -29,18 +42,9 @@ class Weights(Node):
     law: ClassVar[str] = "weights"
 
     def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or 0 in self.matrix.shape:
-            raise NetworkError(f"Weights need a matrix [outputs, inputs], but its shape is {self.matrix.shape}")
-        if self.bias is not None and self.bias.shape != self.matrix.shape[:1]:
-            raise NetworkError(
-                f"Weights with {self.matrix.shape[0]} outputs need a bias of that length, "
-                f"but its shape is {self.bias.shape}"
-            )
+        check_matrix("Weights", self.matrix, self.bias)
         if not 0.0 <= self.tap < 1.0:
             raise NetworkError(f"The tap of weights is a share of power in [0, 1), but tap={self.tap!r}")
-        for name, values in self.parameters().items():
-            if not np.all(np.isfinite(values)):
-                raise NetworkError(f"Weights need finite numbers, but their {name} holds NaN or infinity")
 
     @property
     def ports(self) -> tuple[Port, ...]:

@@ -24,7 +24,7 @@ def draw(run: Run) -> Figure:
     factor, unit = prefix_of([time[-1]], "s")
     rows = len(ports)
     figure = new_figure(1.05 * rows + 2.1)
-    upper, lower = (part for part in figure.subfigures(2, 1, height_ratios=(1.05 * rows + 0.3, 1.8)).flat)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.05 * rows + 0.3, 1.8))[:, 0]
     grid = upper.subplots(rows, 3, sharex=True, squeeze=False)
     for row, port in enumerate(ports):
         value, drive = (part.reshape(len(time), -1) for part in columns[3 * row : 3 * row + 2])

@@ -16,7 +16,7 @@ def draw(run: Run) -> Figure:
         raise MissingData("no batch and no epoch was recorded")
     accuracy = _accuracy(run)
     figure = new_figure(2.7, 7.0 if accuracy is not None else 3.8)
-    panels = np.atleast_1d(figure.subplots(1, 2 if accuracy is not None else 1))
+    panels = list(figure.subplots(1, 2 if accuracy is not None else 1, squeeze=False)[0])
     ends = [part[0][-1] for part in (batches, epochs) if part is not None]
     factor, unit = prefix_of(ends, "s")
     if accuracy is not None:
@@ -82,5 +82,6 @@ def _time_axes(axes: Axes, run: Run, end: float, factor: float, unit: str) -> No
     axes.set_xlabel(f"simulated time ({unit})")
     epoch = run.epoch_seconds()
     if epoch is not None:
-        top = axes.secondary_xaxis("top", functions=(lambda t: t / (epoch * factor), lambda n: n * epoch * factor))
+        length = epoch * factor
+        top = axes.secondary_xaxis("top", functions=(lambda t: np.divide(t, length), lambda n: np.multiply(n, length)))
         top.set_xlabel("epoch")

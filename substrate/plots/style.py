@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: 
 @contextmanager
 def paper_style() -> Iterator[None]:
     """Within, Matplotlib draws in the house style; the caller's own settings come back afterwards."""
-    settings: dict[str, Any] = {
+    settings: Any = {
         "font.family": "DejaVu Sans",
         "font.size": 8.0,
         "axes.titlesize": 8.0,
@@ -45,12 +46,12 @@ def paper_style() -> Iterator[None]:
         "xtick.direction": "out",
         "ytick.direction": "out",
         "lines.linewidth": 1.2,
-        "axes.prop_cycle": matplotlib.cycler(color=CYCLE),  # type: ignore[no-untyped-call]
+        "axes.prop_cycle": cycler(color=CYCLE),
         "savefig.dpi": DPI,
         "figure.dpi": DPI,
         "pdf.fonttype": 42,  # text stays text
     }
-    with matplotlib.rc_context(settings):
+    with mpl.rc_context(settings):
         yield
 
 

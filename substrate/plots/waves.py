@@ -118,13 +118,14 @@ def _draw_way(figure: Figure, panels: np.ndarray, stretches: list[Stretch], cloc
     images = [getattr(stretch, way) for stretch in stretches]
     top = max(float(np.nanmax(image)) for image in images)
     top = top if top > 0.0 else 1.0
-    norm = PowerNorm(0.5, 0.0, top) if way == "forward" else LogNorm(top / 10**DECADES, top, clip=True)
+    floor = 0.0 if way == "forward" else top / 10**DECADES
+    norm = PowerNorm(0.5, 0.0, top) if way == "forward" else LogNorm(floor, top)
     factor, _ = prefix_of([clock.dt * image.shape[1] for image in images], "s")
     mesh: QuadMesh | None = None
     for axes, image in zip(panels, images, strict=True):
         x = np.arange(image.shape[1] + 1) * clock.dt * factor
         y = np.arange(image.shape[0] + 1) * clock.dt * factor
-        mesh = axes.pcolormesh(x, y, image, norm=norm, cmap="viridis", shading="flat", rasterized=True)
+        mesh = axes.pcolormesh(x, y, np.maximum(image, floor), norm=norm, cmap="viridis", shading="flat", rasterized=True)
     assert mesh is not None
     label = "forward, rms amplitude" if way == "forward" else "returning, rms amplitude"
     figure.colorbar(mesh, ax=list(panels), label=label, pad=0.02, aspect=18)

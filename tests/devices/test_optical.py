@@ -197,11 +197,11 @@ def test_the_attenuator_books_energy_and_wears_out():
     state = cell.create(np.array([1.0]))
     for sign in (-1, 1):
         cell.advance(np, state, np.array([sign * 1.0]), 1.0)
-    assert state["wear"][0] == pytest.approx(1.0)
+    assert state["cycles"][0] == pytest.approx(1.0)
     assert state["energy"][0] == pytest.approx(2 * 2.0 * 1e-9)  # 2 dB there and back at 1 nJ/dB
     for sign in (-1, 1, -1, 1, -1, 1):
         cell.advance(np, state, np.array([sign * 1.0]), 1.0)
-    assert state["wear"][0] == pytest.approx(3.0)
+    assert state["cycles"][0] == pytest.approx(3.0)
     assert state["crystalline"][0] == pytest.approx(0.0)
 
 

@@ -1,0 +1,215 @@
+"""Lays the clusters of a plan out for the compiled loops: flat arrays of ports, matrices, runs and chunks of work."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from substrate.plan import ClusterGroup, Plan
+
+STREAM, STRIP, TILED, STEPWISE = range(4)  # how a run of clusters is stepped, see :func:`_kind`
+LONGEST_RUN = 16_384  # numbers a port scatters in one piece, at most
+SHORTEST_STRIP = 8  # clusters worth stepping side by side
+WIDEST_COPY = 64  # numbers to which a matrix per sample is repeated, so that inner loops are not short
+SMALLEST_CHUNK, LARGEST_CHUNK = 4096, 65_536  # numbers per unit of parallel work
+
+
+class Program(NamedTuple):
+    """What the compiled loops read, and never write. A cluster's ports, and a pattern's rows, are numbered through."""
+
+    block: int
+    batch: int
+    delay: np.ndarray  # int64[classes], steps
+    stride: np.ndarray  # int64[classes], numbers from plane to plane
+    # runs of clusters that are stepped in one piece where their cells follow each other
+    kind: np.ndarray  # int8[runs]
+    cluster: np.ndarray  # int64[runs], the first
+    count: np.ndarray  # int64[runs]
+    chunk: np.ndarray  # int64[chunks + 1], first run of each
+    # clusters
+    port: np.ndarray  # int64[clusters + 1], first port of each
+    states: np.ndarray  # int64[clusters], how many
+    sources: np.ndarray  # int64[clusters]
+    observed: np.ndarray  # int64[clusters]
+    memory: np.ndarray  # int64[clusters], place of the first state's energy; times batch, of the state
+    source: np.ndarray  # int64[clusters], place in source_row
+    seen: np.ndarray  # int64[clusters], place in seen_row
+    pattern: np.ndarray  # int64[clusters]
+    value: np.ndarray  # int64[clusters], place of the first entry of its matrix
+    width: np.ndarray  # int64[clusters], numbers per entry: 1, or a matrix for each sample
+    # ports
+    base: np.ndarray  # int64[ports], where the cells of its line begin
+    end: np.ndarray  # int64[ports], 2 * delay class + side
+    weight: np.ndarray  # float64[ports], power its line takes over power that enters its cells
+    # matrices: which entries differ from zero, and their values
+    first_row: np.ndarray  # int64[patterns]
+    row: np.ndarray  # int64[rows + 1], first entry of each
+    column: np.ndarray  # int64[entries]
+    re: np.ndarray  # float[values]
+    im: np.ndarray
+    energy: np.ndarray  # float64[states], of the square of each state
+    source_row: np.ndarray  # int64[...], rows of the inputs
+    seen_row: np.ndarray  # int64[...], rows of what probes see
+    columns: int  # the most that any cluster has
+
+
+def build_program(plan: Plan, parts: int, batch: int, dtype: Any) -> tuple[Program, np.ndarray]:
+    """The program of a plan, and which group of clusters each chunk of work belongs to."""
+    return _Builder(plan, parts, batch, dtype).program()
+
+
+def _kind(group: ClusterGroup, parts: int) -> int:
+    """Streams are stepped in place; tiles need a copy of what arrives; states force one step after the other."""
+    if group.memoryless and group.ports <= (3 if parts == 1 else 2):
+        return STREAM
+    return STEPWISE if group.energy.shape[1] else TILED
+
+
+@dataclass
+class _Builder:
+    """Collects the arrays of one group after the other."""
+
+    plan: Plan
+    parts: int
+    batch: int
+    dtype: Any
+    collected: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+
+    def program(self) -> tuple[Program, np.ndarray]:
+        """Lay out every group, then cut the runs into chunks of about equal work."""
+        plan, batch = self.plan, self.batch
+        self.delay = np.array([c.steps for c in plan.classes], np.int64)
+        rows = np.array([c.rows for c in plan.classes], np.int64)
+        self.stride = rows * self.delay * batch
+        self.start = np.cumsum([0, *(2 * self.stride)])[: len(rows)].astype(np.int64)
+        self.line_row = np.array([line.row for line in plan.lines], np.int64)
+        self.line_class = np.array([line.delay_class for line in plan.lines], np.int64)
+        self.work: list[np.ndarray] = []
+        for index, group in enumerate(plan.clusters):
+            if group.matrices.size:
+                self._group(index, group)
+        chunk, owner = self._chunks()
+        joined = {name: np.concatenate(pieces) for name, pieces in self.collected.items()}
+        joined["port"] = np.concatenate([[0], np.cumsum(joined.pop("ports"))])
+        joined["row"] = np.concatenate([[0], np.cumsum(joined.pop("row_length"))])
+        del joined["group"]
+        # Clusters that work in place need no scratch.
+        columns = max((max(1, g.matrices.shape[3]) for g in plan.clusters if _kind(g, self.parts) != STREAM), default=0)
+        program = Program(
+            block=plan.block, batch=batch, delay=self.delay, stride=self.stride, chunk=chunk, columns=columns, **joined
+        )
+        return program, owner
+
+    def _add(self, name: str, values: Any, dtype: Any = np.int64) -> int:
+        """Append to an array of the program; returns where the appended part begins."""
+        values = np.ascontiguousarray(values, dtype).ravel()
+        place = self.lengths.get(name, 0)
+        self.collected.setdefault(name, []).append(values)
+        self.lengths[name] = place + len(values)
+        return place
+
+    def _group(self, index: int, group: ClusterGroup) -> None:
+        clusters, ports, states = len(group.which), group.ports, group.energy.shape[1]
+        sources, observed = group.inputs.shape[1], group.observed.shape[1]
+        number = np.arange(clusters)
+        for name, each in (("ports", ports), ("states", states), ("sources", sources), ("observed", observed)):
+            self._add(name, np.full(clusters, each))
+        self._add("memory", self._add("energy", group.energy, float) + number * states)
+        self._add("source", self._add("source_row", group.inputs) + number * sources)
+        self._add("seen", self._add("seen_row", group.observed) + number * observed)
+        end = 2 * self.line_class[group.lines] + group.sides
+        base = self.start[end // 2] + self.line_row[group.lines] * self.delay[end // 2] * self.batch
+        self._add("base", base)
+        self._add("end", end)
+        self._add("weight", group.weights, float)
+        kind = _kind(group, self.parts)
+        self._matrices(group, dense=kind == STREAM)
+        self._runs(index, group, kind, base, end)
+
+    def _matrices(self, group: ClusterGroup, dense: bool) -> None:
+        """Group equal patterns of entries that are not zero, and store the entries row by row."""
+        matrices = group.matrices
+        unique, samples, rows, columns = matrices.shape
+        mask = np.ones((unique, rows, columns), bool) if dense else np.any(matrices != 0.0, axis=1)
+        patterns, which = np.unique(mask.reshape(unique, -1), axis=0, return_inverse=True)
+        which = which.ravel()
+        repeat = 1 if samples == 1 else -(-WIDEST_COPY // samples)
+        pattern, place = np.zeros(unique, np.int64), np.zeros(unique, np.int64)
+        for number, entries in enumerate(patterns.reshape(-1, rows, columns)):
+            chosen = np.flatnonzero(which == number)
+            i, j, padding = _entries(entries, even=not dense)
+            values = matrices[chosen][:, :, i, j] * ~padding
+            values = np.tile(values.transpose(0, 2, 1), (1, 1, repeat))  # [chosen, entries, width]
+            first = self._add("re", values.real, self.dtype)
+            self._add("im", values.imag if self.parts == 2 else np.zeros(0), self.dtype)
+            place[chosen] = first + np.arange(len(chosen)) * values[0].size
+            self._add("column", j)
+            pattern[chosen] = self._add("first_row", [self._add("row_length", np.bincount(i, minlength=rows))])
+        self._add("pattern", pattern[group.which])
+        self._add("value", place[group.which])
+        self._add("width", np.full(len(group.which), samples * repeat))
+
+    def _runs(self, index: int, group: ClusterGroup, kind: int, base: np.ndarray, end: np.ndarray) -> None:
+        """Cut the clusters of a group into runs whose cells follow each other and whose matrices are equal."""
+        clusters, block = len(group.which), self.plan.block
+        offset = self.lengths["ports"] - clusters
+        follows = np.zeros(clusters, bool)
+        if kind == STREAM and clusters > 1:
+            step = block * self.batch
+            follows[1:] = np.all((np.diff(base, axis=0) == step) & (np.diff(end, axis=0) == 0), axis=1)
+            follows[1:] &= np.all(np.diff(group.weights, axis=0) == 0.0, axis=1)
+            follows &= np.all(self.delay[end // 2] == block, axis=1)
+        equal = np.zeros(clusters, bool)
+        equal[1:] = group.which[1:] == group.which[:-1]
+        strip = self._strips(group, kind, follows, equal)
+        first = ~(follows & (equal | strip))
+        starts = np.flatnonzero(first)
+        since = np.arange(clusters) - np.repeat(starts, np.diff(np.append(starts, clusters)))
+        starts = np.flatnonzero(since % max(1, LONGEST_RUN // (block * self.batch)) == 0)
+        counts = np.diff(np.append(starts, clusters))
+        kinds = np.where(strip[starts], STRIP, kind)
+        for at, count in zip(starts[strip[starts]], counts[strip[starts]], strict=True):
+            entries = group.matrices[group.which[at : at + count], 0].reshape(count, 4)
+            self.collected["value"][-1][at] = self._add("re", entries.T, self.dtype)
+        self._add("kind", kinds, np.int8)
+        self._add("cluster", offset + starts)
+        self._add("count", counts)
+        self._add("group", np.full(len(starts), index))
+        effort = 8 if kind == STEPWISE else 1
+        self.work.append(counts * (sum(group.matrices.shape[3:]) * block * self.batch * effort))
+
+    def _strips(self, group: ClusterGroup, kind: int, follows: np.ndarray, equal: np.ndarray) -> np.ndarray:
+        """Which clusters are stepped side by side though their matrices differ: two-ports with one number per cell."""
+        strip = np.zeros(len(follows), bool)
+        if self.parts > 1 or kind != STREAM or group.ports != 2 or self.plan.block * self.batch > 1:
+            return strip
+        if np.any(group.weights != 0.0) or np.mean(equal) > 0.9:
+            return strip
+        starts = np.flatnonzero(~follows)
+        counts = np.diff(np.append(starts, len(follows)))
+        return np.repeat(counts >= SHORTEST_STRIP, counts)
+
+    def _chunks(self) -> tuple[np.ndarray, np.ndarray]:
+        """First run of each chunk of about equal work, and the group of each chunk."""
+        work, group = np.concatenate(self.work), np.concatenate(self.collected["group"])
+        done = np.cumsum(work) - work
+        size = int(np.clip(work.sum() // 8, SMALLEST_CHUNK, LARGEST_CHUNK))
+        number = done // size
+        first = np.ones(len(work), bool)
+        first[1:] = (np.diff(number) != 0) | (np.diff(group) != 0)
+        starts = np.flatnonzero(first)
+        return np.append(starts, len(work)).astype(np.int64), group[starts]
+
+
+def _entries(mask: np.ndarray, even: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and columns of the entries of a pattern, row by row; where ``even``, padded to pairs by entries of zero."""
+    rows, columns, padding = [], [], []
+    for i, row in enumerate(mask):
+        found = np.flatnonzero(row).tolist()
+        odd = even and (len(found) % 2 == 1 or not found)
+        extra = (1 if found else 2) if odd else 0
+        columns += found + [found[-1] if found else 0] * extra
+        padding += [False] * len(found) + [True] * extra
+        rows += [i] * (len(found) + extra)
+    return np.array(rows, np.int64), np.array(columns, np.int64), np.array(padding, bool)
