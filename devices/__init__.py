@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from devices.device import Device, StateVariable, core_law, quantity
-from devices.errors import CardError, DeviceError, UnverifiedCardWarning
+from devices.errors import CardError, DeviceError, OutsideValidityWarning, UnverifiedCardWarning
 from devices.ideal import Gradient, Momentum
 from devices.pulsed import SoftBounds
 from devices.variability import Spread
@@ -37,6 +37,7 @@ _LAZY = {
     "devices.transfer": ("ChoppedTransfer", "Transfer"),
     "devices.varactor": ("Varactor", "charge_conserving_voltage", "tuning_work"),
     "devices.vteam": ("Vteam",),
+    "devices.write_verify": ("WriteVerify",),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
@@ -46,6 +47,7 @@ __all__ = [
     "DeviceError",
     "Gradient",
     "Momentum",
+    "OutsideValidityWarning",
     "SoftBounds",
     "Spread",
     "StateVariable",

@@ -47,6 +47,8 @@ class Quantity(Strict):
     d2d: SpreadTable | None = None
     range: tuple[float, float] | None = None
     note: str | None = None
+    csv: str | None = None  # where a curve came from; `read_curves` has put its numbers into `value`
+    column: str | None = None
 
     @model_validator(mode="after")
     def check_unit(self) -> "Quantity":

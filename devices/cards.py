@@ -1,5 +1,6 @@
 """Cards: files of sourced numbers that make devices (data/devices/*.toml) and media (data/media/*.toml)."""
 
+import csv
 import hashlib
 import tomllib
 import warnings
@@ -12,7 +13,7 @@ import numpy as np
 
 from devices.card_schema import CardFile, Golden, Provenance, Quantity, Validity, parse_card
 from devices.device import Device, units
-from devices.errors import CardError, UnverifiedCardWarning
+from devices.errors import CardError, OutsideValidityWarning, UnverifiedCardWarning
 from devices.media import check_medium
 from devices.models import model_class, nearest
 from devices.variability import Spread
@@ -23,7 +24,7 @@ FOLDERS: dict[str, str] = {"device": "devices", "medium": "media"}
 
 @dataclass(frozen=True)
 class Card:
-    """A checked card: its tables, the file it came from and the SHA-256 of that file's bytes."""
+    """A checked card: its tables, the file it came from and the SHA-256 of that file and of the curves it names."""
 
     content: CardFile
     path: Path
@@ -79,6 +80,23 @@ class Card:
         """Names of numbers that are somebody's choice (tag "assumed")."""
         return self.tagged("assumed")
 
+    def outside(self, **conditions: float) -> list[str]:
+        """What leaves the ranges inside which the card's numbers were obtained: conditions by name, in SI units.
+
+        Names are those of [validity] (temperature, wavelength ...) and of numbers with a range; others say nothing.
+
+        >>> load_card("thermo_optic_tin_strip").outside(wavelength=1.31e-6)
+        ['wavelength 1.31e-06 m is outside 1.5e-06 to 1.6e-06 m']
+        """
+        ranges = {name: (v.lo, v.hi, v.unit) for name, v in self.validity.items()}
+        ranges |= {name: (*q.range, q.unit) for name, q in self.params.items() if q.range is not None}
+        return [
+            f"{name} {value:g} {unit} is outside {lo:g} to {hi:g} {unit}".replace(" 1 is", " is").removesuffix(" 1")
+            for name, value in conditions.items()
+            for lo, hi, unit in [ranges.get(name, (-np.inf, np.inf, ""))]
+            if not lo <= value <= hi
+        ]
+
     def tagged(self, tag: str) -> list[str]:
         """Names of the numbers with this tag; spreads as "name.d2d", facts as "facts.name"."""
         named = {**self.params, **{f"facts.{name}": q for name, q in self.facts.items()}}
@@ -96,11 +114,12 @@ class Card:
         return float(value)
 
 
-def card(name_or_path: str | Path, **overrides: Any) -> Device:
+def card(name_or_path: str | Path, *, conditions: Mapping[str, float] | None = None, **overrides: Any) -> Device:
     """A device made from a card of the catalogue or from a card file, with some of its numbers replaced.
 
-    `overrides` are fields of the device class, in SI units. Raises CardError; warns (UnverifiedCardWarning) where the
-    card holds numbers that nobody has read in a source.
+    `overrides` are fields of the device class, in SI units; `conditions` say where it will work ({"temperature": 300.0}).
+    Raises CardError; warns where the card holds numbers that nobody has read in a source (UnverifiedCardWarning), and
+    where conditions or overrides leave the ranges in which its numbers were obtained (OutsideValidityWarning).
 
     >>> card("ideal_gradient", rate=0.5).rate
     0.5
@@ -112,6 +131,9 @@ def card(name_or_path: str | Path, **overrides: Any) -> Device:
     if used:
         numbers = ", ".join(used)
         warnings.warn(f"card {found.id!r} has unverified numbers: {numbers}", UnverifiedCardWarning, stacklevel=2)
+    given = {name: value for name, value in overrides.items() if isinstance(value, int | float)}
+    if outside := found.outside(**{**given, **(conditions or {})}):
+        warnings.warn(f"card {found.id!r}: {'; '.join(outside)}", OutsideValidityWarning, stacklevel=2)
     return build(found, overrides)
 
 
@@ -158,6 +180,7 @@ def load_card(name_or_path: str | Path) -> Card:
         tables = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CardError(f"{path} is not a TOML file: {error}") from None
+    raw += read_curves(tables, path)
     content = parse_card(tables, str(path))
     if content.id != path.stem:
         raise CardError(
@@ -169,6 +192,44 @@ def load_card(name_or_path: str | Path) -> Card:
     else:
         build(loaded)
     return loaded
+
+
+def read_curves(tables: dict[str, Any], path: Path) -> bytes:
+    """Put the curves that [params] take from CSV files beside the card into its tables; return the files' bytes.
+
+    A number `{ csv = "curve.csv", column = "up", unit = ... }` becomes the list of that column. Raises CardError.
+    """
+    read: dict[str, bytes] = {}
+    for name, number in tables.get("params", {}).items() if isinstance(tables.get("params"), dict) else ():
+        if not isinstance(number, dict) or "csv" not in number:
+            continue
+        if "value" in number or "column" not in number:
+            raise CardError(f"{path}: params.{name} needs either a value, or csv and column")
+        source = Path(str(number["csv"]))
+        if source.is_absolute() or ".." in source.parts:
+            raise CardError(f"{path}: params.{name}: {source} must lie beside the card or below it")
+        try:
+            read[str(source)] = (path.parent / source).read_bytes()
+        except OSError as error:
+            raise CardError(f"{path}: params.{name}: {source} cannot be read ({error.strerror or error})") from None
+        number["value"] = csv_column(read[str(source)], str(number["column"]), f"{path}: params.{name}: {source}")
+    return b"".join(read[name] for name in sorted(read))
+
+
+def csv_column(raw: bytes, column: str, where: str) -> list[float]:
+    """A column of a CSV file by its name; lines that begin with # are skipped. Raises CardError.
+
+    >>> csv_column(b"theta,up\\n-1,0.5\\n1,0.25\\n", "up", "my.csv")
+    [0.5, 0.25]
+    """
+    lines = raw.decode("utf-8", "replace").splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    if not rows or column not in rows[0]:
+        raise CardError(f"{where} has no column {column!r}{nearest(column, rows[0] if rows else [])}")
+    try:
+        return [float(row[column]) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise CardError(f"{where}, column {column!r}: {error}") from None
 
 
 def find_card(name_or_path: str | Path) -> Path:

@@ -77,7 +77,7 @@ class Device(ABC):
 
     @property
     def quiet(self) -> "Device":
-        """This material without chance: with all noise drawn as zeros it moves as the mean of the real one does."""
+        """This material without noise, for cells of the same states: what is left draws zeros and moves as the mean."""
         return self
 
     def saturated(self, xp: Any, state: State, margin: float = 0.01) -> Array:

@@ -11,3 +11,7 @@ class CardError(DeviceError):
 
 class UnverifiedCardWarning(UserWarning):
     """A card holds numbers that nobody has read in a source yet (tag "memory")."""
+
+
+class OutsideValidityWarning(UserWarning):
+    """A device is used outside the range in which the numbers of its card were obtained."""

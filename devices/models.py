@@ -23,6 +23,7 @@ MODELS: dict[str, str | type[Device]] = {
     "pcm_pair": "devices.pcm:PcmPair",
     "sonos": "devices.sonos:Sonos",
     "vteam": "devices.vteam:Vteam",
+    "write_verify": "devices.write_verify:WriteVerify",
     "ion_drift": "devices.ion_drift:IonDrift",
     "domain_wall": "devices.domain_wall:DomainWall",
     "thermo_optic": "devices.thermo_optic:ThermoOptic",

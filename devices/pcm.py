@@ -113,7 +113,7 @@ class PcmPair(Device):
 
     @property
     def quiet(self) -> Device:
-        return self if self.mode == "continuous" else replace(self, mode="continuous")
+        return replace(self, mode="continuous", cycle_to_cycle=0.0, programming_noise=False, read_noise=False)
 
     @property
     def normals(self) -> int:

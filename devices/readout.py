@@ -78,7 +78,7 @@ class NoisyReadout(Device):
 
     @property
     def quiet(self) -> Device:
-        return replace(self, cell=self.cell.quiet)
+        return replace(self, cell=self.cell.quiet, white=0.0, telegraph=0.0, flicker=0.0)
 
     @property
     def normals(self) -> int:

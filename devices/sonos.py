@@ -1,6 +1,6 @@
 """Charge-trap (SONOS) cell: a programmed current with programming error, retention loss and read noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ class Sonos(Device):
             StateVariable("error", "1"),
             StateVariable("seen", "1"),
         )
+
+    @property
+    def quiet(self) -> Device:
+        return replace(self, error_a=np.zeros(np.shape(self.error_a)), read_a=0.0)
 
     @property
     def normals(self) -> int:

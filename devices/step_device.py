@@ -165,7 +165,7 @@ class StepDevice(Device):
 
     @property
     def quiet(self) -> Device:
-        return self if self.mode == "continuous" else replace(self, mode="continuous")
+        return replace(self, mode="continuous", cycle_to_cycle=0.0, write_noise=0.0)
 
     @property
     def normals(self) -> int:

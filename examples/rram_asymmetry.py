@@ -121,49 +121,43 @@ def table(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Accuracy as the asymmetry is turned up, and for each effect of the card."""
+    """Test loss as the asymmetry is turned up, and accuracy for each effect of the card."""
     with paper_style():
-        figure = new_figure(2.8)
-        dial, effects = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.35))
+        figure = new_figure(2.6)
+        dial, effects = figure.subplots(1, 2, width_ratios=(1, 1.3))
         rates = list(dict.fromkeys(row["rate"] for row in rows))
         for place, (rate, colour) in enumerate(zip(rates, (BLUE, RED, ORANGE), strict=False)):
             some = [row for row in rows if row["rate"] == rate]
             _draw_dial(
-                dial,
-                [row for row in some if row["kind"].startswith("dial") or row["kind"] == "soft bounds"],
-                rate,
-                colour,
+                dial, [row for row in some if row["kind"] not in VARIANTS or row["kind"] == "soft bounds"], colour
             )
-            _draw_effects(effects, [row for row in some if row["kind"] in VARIANTS], place, colour)
-        dial.set_xlabel("asymmetry: share by which steps shrink at the bound")
-        dial.set_ylabel("accuracy on the test set")
+            _draw_effects(effects, [row for row in some if row["kind"] in VARIANTS], place, rate, colour)
+        dial.set_ylim(bottom=0.0)
+        dial.set_xlabel("asymmetry (0: equal steps, 1: soft bounds)")
+        dial.set_ylabel("mean loss on the test set")
         dial.set_title("a   Asymmetry alone, turned up")
-        dial.legend(loc="lower left", title="learning rate per batch", title_fontsize=7)
         effects.set_title("b   The effects of the card, one at a time")
-        effects.set_xticks(
-            range(len(VARIANTS)), [name.replace(" + ", "\n+ ") for name in VARIANTS.values()], rotation=0
-        )
-        effects.tick_params(axis="x", labelsize=5.5)
+        effects.set_yticks(range(len(VARIANTS)), list(VARIANTS.values()))
+        effects.invert_yaxis()
+        effects.grid(axis="x", color=GREY, alpha=0.2, linewidth=0.5)
+        effects.set_xlabel("accuracy on the test set")
+        effects.legend(loc="upper left", title="learning rate\nper batch", title_fontsize=7)
         save(figure, path)
 
 
-def _bars(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    mean = np.array([row["accuracy_mean"] for row in rows])
-    ends = np.array([[row["accuracy_min"] for row in rows], [row["accuracy_max"] for row in rows]])
-    return mean, np.abs(ends - mean)
-
-
-def _draw_dial(axes: Axes, rows: list[dict[str, Any]], rate: float, colour: str) -> None:
+def _draw_dial(axes: Axes, rows: list[dict[str, Any]], colour: str) -> None:
     place = {row["kind"]: 1.0 if row["kind"] == "soft bounds" else float(row["kind"].split()[1]) for row in rows}
     rows = sorted(rows, key=lambda row: place[row["kind"]])
     x = [place[row["kind"]] for row in rows]
-    axes.errorbar(x, *_bars(rows), color=colour, marker="o", markersize=3.5, elinewidth=0.8, label=f"{rate:g}")
+    axes.plot(x, [row["test_loss"] for row in rows], color=colour, marker="o", markersize=3.5)
 
 
-def _draw_effects(axes: Axes, rows: list[dict[str, Any]], place: int, colour: str) -> None:
-    x = [list(VARIANTS).index(row["kind"]) + 0.14 * place - 0.07 for row in rows]
-    axes.errorbar(x, *_bars(rows), color=colour, marker="o", markersize=3.5, elinewidth=0.8, linestyle="none")
-    axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.5)
+def _draw_effects(axes: Axes, rows: list[dict[str, Any]], place: int, rate: float, colour: str) -> None:
+    y = [list(VARIANTS).index(row["kind"]) + 0.2 * place - 0.1 for row in rows]
+    mean = np.array([row["accuracy_mean"] for row in rows])
+    ends = np.array([[row["accuracy_min"] for row in rows], [row["accuracy_max"] for row in rows]])
+    looks = {"color": colour, "marker": "o", "markersize": 3.5, "elinewidth": 0.8, "linestyle": "none"}
+    axes.errorbar(mean, y, xerr=np.abs(ends - mean), label=f"{rate:g}", **looks)
 
 
 def parse() -> argparse.Namespace:

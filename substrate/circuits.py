@@ -1,7 +1,7 @@
 """The circuit part of a network -> groups of clusters: finds clusters, collapses them, folds in line losses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ from substrate.clusters import Cluster, collapse
 from substrate.errors import CompileError
 from substrate.network import Connection, Line, Network, PortReference
 from substrate.nodes.linear import Drive, LinearNode, Scattering
+from substrate.nodes.nonlinear import Element
+from substrate.nonlinear_clusters import impedances, is_inner, opened, with_inner
+from substrate.nonlinear_plan import NonlinearGroup, nonlinear_group
 from substrate.plan import ClusterGroup, LineEnd, LineRows, ScaledDrive
 
 
@@ -18,14 +21,16 @@ class Circuit:
     """What compiling the circuit part of a network yields."""
 
     groups: list[ClusterGroup] = field(default_factory=list)
+    nonlinear: list[NonlinearGroup] = field(default_factory=list)
     drives: list[ScaledDrive] = field(default_factory=list)  # waveforms first, then thermal noise
     observed: dict[PortReference, int] = field(default_factory=dict)  # port -> first of its two observed rows
     impedances: dict[PortReference, Any] = field(default_factory=dict)  # of the observed ports, ohm
+    rows: int = 0  # that clusters observe, for probes and for the books of lines with hidden waves
 
 
 def is_circuit(network: Network, name: str) -> bool:
-    """Whether a node belongs to the circuit part: small, linear, one channel a port."""
-    return network.nodes[name].law == "linear"
+    """Whether a node belongs to the circuit part: small, one channel a port."""
+    return network.nodes[name].law in ("linear", "nonlinear")
 
 
 def compile_circuit(
@@ -56,6 +61,7 @@ class _CircuitBuilder:
         self.network, self.ends, self.lines, self.dt = network, ends, lines, dt
         self.reference_power, self.watched = reference_power, watched
         self.memory: dict[Any, Scattering] = {}
+        self.alike: dict[Any, _Placed] = {}  # nodes that stand alone, by all that their matrix depends on
         self.circuit = Circuit()
         self.joints: dict[PortReference, PortReference] = {}
         self.line_of: dict[PortReference, Line] = {}
@@ -72,18 +78,26 @@ class _CircuitBuilder:
         for names in self._components():
             placed = self._place(names)
             batched = placed.matrix.shape[0] if placed.matrix.shape[0] > 1 else 1
-            by_shape.setdefault((*placed.cluster.shape[:2], len(placed.drives), placed.cluster.observed, batched), []).append(placed)
+            key = (*placed.cluster.shape[:2], len(placed.drives), placed.cluster.observed, placed.metered, batched)
+            kinds = tuple(element.kind for element in placed.elements)
+            by_shape.setdefault((*key, kinds), []).append(placed)
         waves = [drive for group in by_shape.values() for p in group for drive in p.drives if drive.drive.waveform]
         noise = [drive for group in by_shape.values() for p in group for drive in p.drives if not drive.drive.waveform]
         self.circuit.drives = waves + noise
         row = {id(drive): index for index, drive in enumerate(self.circuit.drives)}
         seen = 0
         for group in by_shape.values():
-            self.circuit.groups.append(_group(group, row, seen))
+            linear = _group(group, row, seen)
+            if group[0].elements:
+                members = [(placed.elements, placed.labels, placed.impedances) for placed in group]
+                self.circuit.nonlinear.append(nonlinear_group(linear, members))
+            else:
+                self.circuit.groups.append(linear)
             for placed in group:
-                for port in placed.watched:
-                    self.circuit.observed[port] = seen
-                    seen += 2
+                for index, port in enumerate(placed.watched):
+                    self.circuit.observed[port] = seen + 2 * index
+                seen += placed.cluster.observed
+        self.circuit.rows = seen
         return self.circuit
 
     def _refuse_mixed(self, connection: Connection) -> None:
@@ -114,25 +128,51 @@ class _CircuitBuilder:
         return found
 
     def _place(self, names: list[str]) -> "_Placed":
-        """Collapse one cluster and fold the passes of its lines into its matrix."""
-        references = [PortReference(n, port.name) for n in names for port in self.network.nodes[n].ports]
+        """Collapse one cluster and fold the passes of its lines into its matrix; once for nodes that are alike."""
+        node = self.network.nodes[names[0]]
+        ports = [PortReference(names[0], port.name) for port in node.ports]
+        if any(port in self.watched or port in self.joints for port in ports) or getattr(node, "hidden", False):
+            return self._collapsed(names)
+        ends = [self.ends[port] for port in ports]
+        at = [(self.lines[end.line], end.side) for end in ends]
+        try:
+            key = (node, *[(line.impedance, line.gains[side], line.sigmas[side], line.temperature) for line, side in at])
+            twin = self.alike.get(key)
+        except TypeError:  # a node or line that holds arrays has no hash
+            return self._collapsed(names)
+        if twin is None:
+            twin = self._collapsed(names)
+            if twin.drives:  # each source of noise is its own
+                return twin
+            self.alike[key] = twin
+        return replace(twin, name=names[0], ends=ends)
+
+    def _collapsed(self, names: list[str]) -> "_Placed":
+        """As :meth:`_place`, whatever the nodes."""
+        references = [reference for n in names for reference in with_inner(n, self.network.nodes[n])]
         number = {reference: index for index, reference in enumerate(references)}
-        z = self._impedances(references)
-        parts, start = [], 0
+        z = self._impedances([r for r in references if not is_inner(r)])
+        parts = []
         for name in names:
             node = self.network.nodes[name]
             assert isinstance(node, LinearNode)
-            count = len(node.ports)
-            parts.append(self._scattering(node, tuple(z[r] for r in references[start : start + count])))
-            start += count
+            parts.append(self._scattering(node, tuple(z[PortReference(name, port.name)] for port in node.ports)))
         joints = [
             (number[r], number[self.joints[r]]) for r in references if r in self.joints and number[r] < number[self.joints[r]]
         ]
         watched = [r for r in references if r in self.watched]
         self.circuit.impedances.update({r: z[r] for r in watched})
-        cluster = collapse(parts, joints, [number[r] for r in watched], "Cluster of " + ", ".join(names[:4]))
+        metered = [r for r in references if getattr(self.network.nodes[r.node], "hidden", False)]
+        seen = [number[r] for r in watched + metered]
+        cluster = collapse(parts, joints, seen, "Cluster of " + ", ".join(names[:4]))
         ends = [self.ends[r] for r in references if r in self.ends]
-        return self._folded(names[0], cluster, ends, watched)
+        cluster, elements, labels = opened(
+            cluster, [r for r in references if r not in self.joints], self.network.nodes, self.reference_power
+        )
+        return replace(
+            self._folded(names[0], cluster, ends, watched), metered=2 * len(metered),
+            elements=elements, labels=labels, impedances=impedances(labels, elements, z),
+        )
 
     def _scattering(self, node: LinearNode, z: tuple[Any, ...]) -> Scattering:
         """The node's matrix, computed once for equal nodes at equal impedances."""
@@ -197,6 +237,10 @@ class _Placed:
     drives: list[ScaledDrive]
     watched: list[PortReference]
     initial: np.ndarray
+    metered: int = 0
+    elements: tuple[Element, ...] = ()
+    labels: tuple[str, ...] = ()  # the nodes of the elements
+    impedances: tuple[Any, ...] = ()  # at the elements, ohm
 
 
 def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGroup:
@@ -204,12 +248,15 @@ def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGro
     unique: dict[bytes, int] = {}
     which, kept = [], []
     dtype = np.result_type(*[p.matrix.dtype for p in members])
+    known: dict[int, int] = {}  # the same array, without looking at its numbers
     for placed in members:
-        key = placed.matrix.tobytes() + bytes(placed.matrix.dtype.char, "ascii")
-        if key not in unique:
-            unique[key] = len(kept)
-            kept.append(placed.matrix.astype(dtype))
-        which.append(unique[key])
+        if id(placed.matrix) not in known:
+            key = placed.matrix.tobytes() + bytes(placed.matrix.dtype.char, "ascii")
+            if key not in unique:
+                unique[key] = len(kept)
+                kept.append(placed.matrix.astype(dtype))
+            known[id(placed.matrix)] = unique[key]
+        which.append(known[id(placed.matrix)])
     ports, states, _, observed = members[0].cluster.shape
     count, sources = len(members), len(members[0].drives)
     batch = max(p.initial.shape[0] for p in members)
@@ -226,4 +273,5 @@ def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGro
         initial=np.moveaxis(initial, 1, 2),
         inputs=np.array([[row[id(d)] for d in p.drives] for p in members], np.int32).reshape(count, sources),
         observed=seen + np.arange(count * observed, dtype=np.int32).reshape(count, observed),
+        metered=members[0].metered,
     )

@@ -1,8 +1,10 @@
 """Network -> Plan: seconds to steps, names to indices, node laws to an ordered schedule of passes."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +12,10 @@ from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
 from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.errors import CompileError
+from substrate.laying import LaidLine, LineAccuracy
 from substrate.line_probes import plan_line_probe, refuse_twins
-from substrate.network import Connection, Network, PortReference, Probe
+from substrate.media import expand_media
+from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.base import Node
 from substrate.noise import pass_noise_sigma, thermal_variance
 from substrate.plan import DelayClass, LineEnd, LineRows, Pass, Plan, PlannedProbe, Signal
@@ -38,13 +42,22 @@ def compile_network(
         raise CompileError(f"The time step must be above zero seconds, but dt={dt!r}")
     if not (np.isfinite(reference_power) and reference_power > 0.0):
         raise CompileError(f"The reference power must be above zero watts, but reference_power={reference_power!r}")
-    return _Compiler(network, dt, reference_power, probes).plan()
+    laid, accuracies = expand_media(network, dt)
+    return _Compiler(laid, dt, reference_power, probes, accuracies).plan()
 
 
 class _Compiler:
     """Holds what the stages of one compilation share."""
 
-    def __init__(self, network: Network, dt: float, reference_power: float, probes: Sequence[Probe]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        dt: float,
+        reference_power: float,
+        probes: Sequence[Probe],
+        accuracies: dict[str, LineAccuracy],
+    ) -> None:
+        self.accuracies = accuracies
         self.network, self.dt, self.reference_power, self.probes = network, dt, reference_power, probes
         self.signals: list[Signal] = []
         self.arriving: dict[PortReference, int] = {}
@@ -52,7 +65,7 @@ class _Compiler:
         self.arrivals: list[tuple[LineEnd, int]] = []
         self.departures: list[tuple[LineEnd, int]] = []
         self.lines: list[LineRows] = []
-        self.rows: dict[int, int] = {}  # delay in steps -> rows used so far
+        self.rows: dict[tuple[int, bool], int] = {}  # delay in steps, whether hidden -> rows used so far
         self.noise_sources = 0
         self.ends: dict[PortReference, LineEnd] = {}  # where the ports of the circuit part lie
         self.joined: set[PortReference] = set()  # ports of the circuit part joined without delay
@@ -70,8 +83,8 @@ class _Compiler:
                 self.joined.update((connection.first, connection.second))
         self._refuse_open_ports()
         delays = sorted(self.rows)
-        number = {steps: index for index, steps in enumerate(delays)}
-        lines = tuple(replace(line, delay_class=number[line.steps]) for line in self.lines)
+        number = {key: index for index, key in enumerate(delays)}
+        lines = tuple(replace(line, delay_class=number[line.steps, line.hidden]) for line in self.lines)
         watched = [self.network.reference(probe.at) for probe in self.probes if not probe.in_line]
         circuit = compile_circuit(self.network, self.ends, lines, self.dt, self.reference_power, watched)
         probes = tuple(self._planned_probe(probe, circuit) for probe in self.probes)
@@ -86,7 +99,7 @@ class _Compiler:
             reference_power=self.reference_power,
             node_names=tuple(self.wide),
             nodes=tuple(self.network.nodes[name] for name in self.wide),
-            classes=tuple(DelayClass(steps, self.rows[steps]) for steps in delays),
+            classes=tuple(DelayClass(steps, self.rows[steps, hidden], hidden) for steps, hidden in delays),
             lines=lines,
             signals=tuple(self.signals),
             arrivals=tuple(self.arrivals),
@@ -95,9 +108,11 @@ class _Compiler:
             probes=probes,
             parameters=self.network.parameters(),
             clusters=tuple(circuit.groups),
+            nonlinear=tuple(circuit.nonlinear),
             drives=tuple(circuit.drives),
             drive_noise_source=self._noise_source(),
-            observed=2 * len(circuit.observed),
+            observed=circuit.rows,
+            accuracies=self.accuracies,
         )
 
     def _signal(self, label: str, channels: int) -> int:
@@ -119,7 +134,7 @@ class _Compiler:
         line, channels = connection.line, self.network.channels(connection.first)
         assert line is not None
         # A delay written as a product of decimals may miss a whole number of steps by rounding alone.
-        steps = int(np.floor(line.delay / self.dt + 0.5))
+        steps = math.floor(line.delay / self.dt + 0.5)
         if line.delay < self.dt * (1.0 - 1e-9):
             raise CompileError(
                 f"Line {connection.name!r} must last at least one step, "
@@ -132,22 +147,22 @@ class _Compiler:
                 f"({error:+.2%}); choose dt so that its delay is a whole number of steps",
                 stacklevel=4,
             )
-        sigmas = [
-            float(pass_noise_sigma(min(1.0, float(np.mean(np.abs(g)))), line.temperature, self.dt, self.reference_power))
-            for g in line.gains
-        ]
-        row = self.rows.get(steps, 0)
-        self.rows[steps] = row + channels
+        gains = line.gains
+        sigma = (self._sigma(gains[0], line.temperature), self._sigma(gains[1], line.temperature))
+        hidden = isinstance(line, LaidLine) and line.hidden
+        row = self.rows.get((steps, hidden), 0)
+        self.rows[steps, hidden] = row + channels
         ports = (connection.first, connection.second)
         wide = [not is_circuit(self.network, port.node) for port in ports]
         sources = (self._noise_source(), self._noise_source()) if any(wide) else (0, 0)
-        gains, sigma, z = line.gains, (sigmas[0], sigmas[1]), line.impedance
+        z = line.impedance
         share = 1.0 if line.lowpass == 0.0 else float(-np.expm1(-self.dt / line.lowpass))
         self.lines.append(
             LineRows(
-                connection.name, -1, row, channels, steps, gains, sigma, sources, error, z, line.temperature, share
+                connection.name, -1, row, channels, steps, gains, sigma, sources, error, z, line.temperature, share,
+                hidden, _charge(line, self.reference_power),
             )
-        )
+        )  # fmt: skip
         for side, port in enumerate(ports):
             end = LineEnd(len(self.lines) - 1, side)
             if not wide[side]:
@@ -158,7 +173,7 @@ class _Compiler:
                     )
                 self.ends[port] = end
                 continue
-            if np.iscomplexobj(line.gains[side]) or np.size(line.gains[side]) > 1:
+            if np.iscomplexobj(gains[side]) or np.size(gains[side]) > 1:
                 raise CompileError(
                     f"Line {connection.name!r} turns phases, but {port.node!r} works with real waves; leave phase at zero"
                 )
@@ -166,6 +181,13 @@ class _Compiler:
             self.departing[port] = self._signal(f"{port} departing", channels)
             self.arrivals.append((end, self.arriving[port]))
             self.departures.append((end, self.departing[port]))
+
+    def _sigma(self, gain: Any, temperature: float) -> float:
+        """Rms of the thermal noise that one pass adds."""
+        if temperature == 0.0:
+            return 0.0
+        size = min(1.0, float(np.mean(np.abs(gain))))
+        return float(pass_noise_sigma(size, temperature, self.dt, self.reference_power))
 
     def _refuse_open_ports(self) -> None:
         for name, node in self.network.nodes.items():
@@ -226,6 +248,12 @@ class _Compiler:
             passed_on = step.kind in ("weights_forward", "activation_forward") and self.signals[step.inputs[0]].steady
             if held or passed_on:
                 self.signals[step.output] = replace(self.signals[step.output], steady=True)
+
+
+def _charge(line: Line, reference_power: float) -> np.ndarray | None:
+    """Amplitudes in a line's cells at time zero."""
+    charge = line.charge if isinstance(line, LaidLine) else None
+    return None if charge is None else np.asarray(charge) / np.sqrt(reference_power)
 
 
 def _absorb_early(passes: list[Pass], probed: set[int], nodes: Sequence[Node]) -> list[Pass]:

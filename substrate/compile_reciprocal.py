@@ -5,18 +5,22 @@ from typing import Any
 
 from substrate.errors import CompileError
 from substrate.network import Network, PortReference
-from substrate.nodes.reciprocal import NOMINAL_IMPEDANCE, ReciprocalLoad
+from substrate.nodes.reciprocal import NOMINAL_IMPEDANCE, Receiver, ReciprocalLoad
 from substrate.plan import Pass
 
-LAWS = ("ideal_source", "transformer", "reciprocal_activation", "reciprocal_load", "launcher", "receiver")
+CONTROL_LAWS = ("control_cell", "shunt_admittance", "series_impedance")  # constant scattering matrices
+LAWS = (
+    *("ideal_source", "transformer", "reciprocal_activation", "reciprocal_load", "launcher", "receiver"),
+    *CONTROL_LAWS,
+)
 
 
 def nudging_strength(network: Network) -> float:
-    """``beta`` of the network's reciprocal loads, by which every port's current is divided; 1 without any.
+    """``beta`` of the network's reciprocal loads and receivers, by which every port's current is divided; 1 without any.
 
-    Raises CompileError when two loads disagree.
+    Raises CompileError when two of them disagree.
     """
-    strengths = {node.beta for node in network.nodes.values() if isinstance(node, ReciprocalLoad)}
+    strengths = {node.beta for node in network.nodes.values() if isinstance(node, ReciprocalLoad | Receiver)}
     if len(strengths) > 1:
         raise CompileError(f"All loads of a network must be nudged alike, but their beta are {sorted(strengths)}")
     return strengths.pop() if strengths else 1.0
@@ -57,9 +61,9 @@ def _normalised_impedance(network: Network, port: PortReference) -> float:
         if connection.line is not None:
             return float(connection.line.impedance) / NOMINAL_IMPEDANCE
         other = connection.second if port == connection.first else connection.first
-        law, here = network.nodes[other.node].law, network.nodes[port.node].law
-        sides = {("ideal_source", "transformer"), ("launcher", "weights"), ("receiver", "weights")}
-        if (law, here) in sides or (here, law) in sides or (here, law) == ("ideal_source", "transformer"):
+        here, there = network.nodes[port.node].law, network.nodes[other.node].law
+        matched_side = (here, port.port) in (("launcher", "left"), ("receiver", "right"))
+        if matched_side or {here, there} == {"ideal_source", "transformer"}:
             return 0.0
         raise CompileError(
             f"{port} and {other} are joined without delay, but a reciprocal node reflects; put a line between them "

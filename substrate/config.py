@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from substrate.config_errors import Origin, complaint, key_lines
 from substrate.config_schema import DeviceTable, LineTable, PortTable, TrainConfig
-from substrate.config_text import apply_overrides, override_path, parse_toml, read_text
+from substrate.config_text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
 from substrate.errors import ConfigError
 from substrate.learning.datasets import Dataset, load_dataset
 from substrate.learning.layered import layered
@@ -54,6 +54,7 @@ def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> TrainCo
     my.toml:2: kind: must be 'train', got 'trian'
     """
     content = apply_overrides(parse_toml(text, name), overrides)
+    refuse_other_kind(content, "train", name)
     typed = {override_path(override): override for override in overrides}
     one_line = isinstance(content.get("line"), dict)
     origin = Origin(name, key_lines(text), typed, one_line)

@@ -43,7 +43,7 @@ def key_lines(text: str) -> dict[Path, int]:
 
 
 def _keys(dotted: str) -> Path:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+    return tuple(part.strip("\"'") for part in re.findall(r""""[^"]*"|'[^']*'|[^\s.]+""", dotted))
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class Origin:
                 return f"--set {typed}"
             if (line := self.lines.get(shown[:length])) is not None:
                 return f"{self.name}:{line}"
+        below = [line for path, line in self.lines.items() if shown and path[: len(shown)] == shown]
+        if below:  # [lines.w1] writes down the table lines too
+            return f"{self.name}:{min(below)}"
         inside = (typed for path, typed in self.overrides.items() if shown and path[: len(shown)] == shown)
         return next((f"--set {typed}" for typed in inside), self.name)
 

@@ -109,6 +109,7 @@ class PortTable(Strict):
     rate_per_batch: Annotated[Number, Field(ge=0)] | None = None  # rate times dwell
     rate: Rate | None = None
     parameters: dict[str, float | int | str | bool] = {}
+    conditions: dict[str, float | int | str] = {}  # where it works (temperature ...), checked against a card's validity
 
     @model_validator(mode="after")
     def check_choices(self) -> "PortTable":
@@ -144,6 +145,7 @@ class RecordTable(Strict):
     """[record]: what goes into the run file, and how often."""
 
     device_every: Count = 10
+    device_columns: list[str] = ["value", "drive", "absorbed"]
     ledger_every_tick: bool = False
     field_batches: Annotated[int, Field(ge=0)] = 3
     checkpoint_seconds: Annotated[Number, Field(ge=0)] = 10.0

@@ -39,6 +39,16 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name}: not valid TOML: nested too deeply") from None
 
 
+COMMANDS = {"train": "substrate train", "circuit": "substrate simulate"}  # what reads a file of each kind
+
+
+def refuse_other_kind(content: dict[str, Any], kind: str, name: str) -> None:
+    """Refuse a file that another command reads, by name, before its every key is found unknown; raises ConfigError."""
+    found = content.get("kind")
+    if isinstance(found, str) and found in COMMANDS and found != kind:
+        raise ConfigError(f"{name}: kind is {found!r}, not {kind!r}; such a file is for `{COMMANDS[found]} {name}`")
+
+
 def _syntax(text: str, name: str, message: str) -> str:
     """A fault of the TOML itself, in the form FILE:LINE."""
     what, _, where = message.rpartition(" (at ")

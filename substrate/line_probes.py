@@ -68,8 +68,12 @@ def _corrections(probe: Probe, line: Line, share: float) -> tuple[Any, Any]:
     back = line.loss_db if line.loss_db_back is None else line.loss_db_back
     lossy, inside = line.loss_db > 0.0 or back > 0.0, 0.0 < share < 1.0
     way_out = "probe its ends, or make two lines of it, joined by ParallelJunction(2) where the probe is to be"
-    if inside and type(line) is not Line:
-        raise NetworkError(f"Probe at {probe.at!r}: the waves inside a {type(line).__name__} are not kept; {way_out}")
+    # A line that was laid for its medium says itself why its waves cannot be probed; see substrate/laying.py.
+    reason = getattr(line, "inside", "" if type(line) is Line else f"a {type(line).__name__}")
+    if (reason and not getattr(line, "is_plain", False)) or (inside and line.lowpass > 0.0):
+        raise NetworkError(
+            f"Probe at {probe.at!r}: the waves inside {reason or 'a line with a lowpass'} are not kept; {way_out}"
+        )
     if lossy and line.temperature > 0.0:
         # The cell holds the noise of the whole line; how much of it was added before the place is not known.
         raise NetworkError(f"Probe at {probe.at!r}: the line is warm and lossy, so its noise inside is not known; {way_out}")

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from substrate.config_errors import Origin, Path, complaint, hint, key_lines
-from substrate.config_text import apply_overrides, override_path, parse_toml, read_text
+from substrate.config_text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
 from substrate.errors import ConfigError, NetworkError
 from substrate.netfile_parts import fields_of, line_types, node_types
 from substrate.netfile_schema import NetfileTables, ProbeTable
@@ -77,6 +77,7 @@ def parse_netfile(content: str, name: str = "netfile", overrides: Sequence[str] 
     substrate.errors.ConfigError: my.toml:5: [nodes.load] unknown key 'resistence'; did you mean 'resistance'?
     """
     raw = apply_overrides(parse_toml(content, name), overrides)
+    refuse_other_kind(raw, "circuit", name)
     origin = Origin(name, key_lines(content), {override_path(override): override for override in overrides})
     tables = _validated(NetfileTables, raw, origin)
     return _Builder(tables, Reader(origin)).circuit()

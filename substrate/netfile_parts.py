@@ -18,7 +18,7 @@ from substrate.waveforms import Waveform
 
 # What a text with a unit means in a field of this name. A field that is not here takes plain SI numbers.
 FIELD_DIMENSIONS = {
-    **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "response_time", "transit_time"), "time"),
+    **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "lowpass", "response_time", "transit_time"), "time"),
     **dict.fromkeys(("resistance", "impedance", "series_resistance"), "resistance"),
     **dict.fromkeys(("temperature", "noise_temperature"), "temperature"),
     **dict.fromkeys(("phase", "theta", "phi", "offset_phase"), "angle"),

@@ -34,6 +34,10 @@ class Reader:
         """An error at a place of the file."""
         return ConfigError(f"{self.origin.place(path)}: {message}")
 
+    def named(self, path: Path) -> str:
+        """A place of the file as the user would write it after --set."""
+        return dotted(self.origin.shown(path))
+
     def made(
         self, table: Mapping[str, Any], known: Mapping[str, type], path: Path, *, what: str, other: Iterable[str] = (),
         usual: str = "", values: str = "",
@@ -43,8 +47,8 @@ class Reader:
         if not isinstance(name, str) or name not in known:
             near = hint(str(name), known) if name else f"; known are {', '.join(known)}"
             if not name:
-                raise self.fault(path, f"[{dotted(path)}] needs the key 'type'{near}")
-            raise self.fault((*path, "type"), f"[{dotted(path)}] unknown {what} type {name!r}{near}")
+                raise self.fault(path, f"[{self.named(path)}] needs the key 'type'{near}")
+            raise self.fault((*path, "type"), f"[{self.named(path)}] unknown {what} type {name!r}{near}")
         owner = known[name]
         slots = fields_of(owner, SOURCE_DIMENSIONS.get(name, values))
         arguments: dict[str, Any] = {}
@@ -53,10 +57,10 @@ class Reader:
                 arguments[key] = self.value(value, slots[key], (*path, key), SOURCE_DIMENSIONS.get(name, values))
             elif key != "type" and key not in other:
                 keys = [*other, "type", *slots]
-                raise self.fault((*path, key), f"[{dotted(path)}] unknown key {key!r}{hint(key, keys)}")
+                raise self.fault((*path, key), f"[{self.named(path)}] unknown key {key!r}{hint(key, keys)}")
         for slot in slots.values():
             if slot.required and slot.name not in arguments:
-                raise self.fault(path, f"[{dotted(path)}] needs the key {slot.name!r}{_example(slot)}")
+                raise self.fault(path, f"[{self.named(path)}] needs the key {slot.name!r}{_example(slot)}")
         return self.guarded(path, lambda: owner(**arguments))
 
     def guarded(self, path: Path, make: Callable[[], Any]) -> Any:
@@ -65,9 +69,9 @@ class Reader:
             with np.errstate(all="ignore"):
                 return make()
         except SubstrateError as error:
-            raise self.fault(path, f"{dotted(self.origin.shown(path))}: {error}") from None
+            raise self.fault(path, f"{self.named(path)}: {error}") from None
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            message = f"{dotted(self.origin.shown(path))}: these values do not fit together ({error})"
+            message = f"{self.named(path)}: these values do not fit together ({error})"
             raise self.fault(path, message) from None
 
     def value(self, value: Any, slot: Field, path: Path, values: str = "") -> Any:
@@ -91,15 +95,15 @@ class Reader:
                 return self._list(value, slot.hint, slot, path, values)
         elif isinstance(value, dict):
             if "part" in kinds:
-                return self.made(value, part_types(), path, what="part's", values=values)
+                return self.made(value, part_types(), path, what="part", values=values)
             if "table" in kinds:
                 return value
-        raise self.fault(path, f"{dotted(path)}: expected {_expected(slot)}, got {value!r}")
+        raise self.fault(path, f"{self.named(path)}: expected {_expected(slot)}, got {value!r}")
 
     def _choice(self, value: str, slot: Field, path: Path) -> str:
         words = [part for part in get_args(slot.hint) if isinstance(part, str)]
         if words and value not in words:
-            raise self.fault(path, f"{dotted(path)}: must be one of {', '.join(words)}, got {value!r}")
+            raise self.fault(path, f"{self.named(path)}: must be one of {', '.join(words)}, got {value!r}")
         return value
 
     def _text(self, value: str, slot: Field, path: Path, place: int = 0) -> complex | float | None:
@@ -114,14 +118,14 @@ class Reader:
             if "text" in slot.kinds:
                 return None
             raise self.fault(
-                path, f"{dotted(path)}: expected a plain number in SI units, or a complex one such as '1+2j', got {value!r}"
+                path, f"{self.named(path)}: expected a plain number in SI units, or a complex one such as '1+2j', got {value!r}"
             )
         try:
             return quantity(value, dimension)
         except ConfigError as error:
             if "text" in slot.kinds:
                 return None
-            raise self.fault(path, f"{dotted(path)}: {error}") from None
+            raise self.fault(path, f"{self.named(path)}: {error}") from None
 
     def _leaf(self, value: Any, slot: Field, path: Path, place: int) -> Any:
         if isinstance(value, str):
@@ -129,7 +133,7 @@ class Reader:
             return value if number is None else number
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value
-        raise self.fault(path, f"{dotted(path)}: expected a list of numbers, but it holds {value!r}")
+        raise self.fault(path, f"{self.named(path)}: expected a list of numbers, but it holds {value!r}")
 
     def _array(self, value: list[Any], slot: Field, path: Path) -> np.ndarray:
         def numbers(entry: Any, place: int) -> Any:
@@ -140,9 +144,9 @@ class Reader:
         try:
             array = np.array(numbers(value, 0))
         except (ValueError, OverflowError, RecursionError):
-            raise self.fault(path, f"{dotted(path)}: the rows of a matrix must be of one length") from None
+            raise self.fault(path, f"{self.named(path)}: the rows of a matrix must be of one length") from None
         if array.dtype.kind not in "iufc":
-            raise self.fault(path, f"{dotted(path)}: expected a list of numbers, got {value!r}")
+            raise self.fault(path, f"{self.named(path)}: expected a list of numbers, got {value!r}")
         return array
 
     def _list(self, value: list[Any], shape: Any, slot: Field, path: Path, values: str) -> Any:
@@ -156,7 +160,7 @@ class Reader:
             elif isinstance(entry, list):
                 made.append(self._array(entry, slot, path))
             elif isinstance(entry, dict):
-                made.append(self.made(entry, part_types(), (*path, index), what="part's", values=values))
+                made.append(self.made(entry, part_types(), (*path, index), what="part", values=values))
             elif inner is str and isinstance(entry, str):
                 made.append(entry)
             else:

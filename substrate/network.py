@@ -10,6 +10,8 @@ from substrate.errors import NetworkError
 from substrate.nodes.base import Node, require_temperature
 from substrate.probe import Probe as Probe  # part of a description, kept in its own file
 
+FRACTIONAL = ("none", "linear", "thiran")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -17,7 +19,9 @@ class Line:
 
     ``delay`` (s, one way), ``impedance`` (ohm), ``loss_db`` (dB of power per pass from the first end to the second),
     ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to), ``phase`` (rad, by which a
-    pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the batch).
+    pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the batch), ``voltage`` (V, to which
+    the line is charged at time zero, at rest). A delay that is not a whole number of steps is rounded, or carried by a
+    ``fractional`` filter at both ends, ``"linear"`` or ``"thiran"`` of ``order`` (:mod:`substrate.filters`).
     Raises NetworkError. Source: ``docs/theory.md``, sections "Loss" and "Noise".
 
     >>> Line(delay=10e-12, loss_db=0.2, temperature=300.0).gains[0] < 1.0
@@ -31,6 +35,9 @@ class Line:
     temperature: float = 0.0
     phase: Any = 0.0
     lowpass: float = 0.0
+    voltage: Any = 0.0
+    fractional: str = "none"
+    order: int = 1
 
     def __post_init__(self) -> None:
         for name, value in (("delay", self.delay), ("impedance", self.impedance)):
@@ -42,12 +49,18 @@ class Line:
         require_temperature("A line", self.temperature)
         if not (np.isfinite(self.lowpass) and self.lowpass >= 0.0):
             raise NetworkError(f"A line's lowpass is a time of at least 0 s, but lowpass={self.lowpass!r}")
+        if self.fractional not in FRACTIONAL or self.order < 1:
+            raise NetworkError(
+                f"A line's fractional must be one of {', '.join(FRACTIONAL)} with an order of at least 1, but "
+                f"fractional={self.fractional!r}, order={self.order!r}"
+            )
 
     @property
     def gains(self) -> tuple[Any, Any]:
         """Amplitude factor of one pass, forward and back; complex where the line turns the phase."""
         back = self.loss_db if self.loss_db_back is None else self.loss_db_back
-        turn = 1.0 if np.all(np.asarray(self.phase) == 0.0) else np.exp(-1j * np.asarray(self.phase))
+        still = self.phase == 0.0 if isinstance(self.phase, float) else np.all(np.asarray(self.phase) == 0.0)
+        turn = 1.0 if still else np.exp(-1j * np.asarray(self.phase))
         return 10.0 ** (-self.loss_db / 20.0) * turn, 10.0 ** (-back / 20.0) * turn
 
 
@@ -86,6 +99,7 @@ class Network:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.connections: dict[str, Connection] = {}
+        self._connected: set[PortReference] = set()
 
     def add(self, node: Node, name: str) -> str:
         """Add ``node`` under ``name`` and return the name; raises NetworkError when the name is taken."""
@@ -106,9 +120,8 @@ class Network:
         name = name or self._line_name(a, b)
         if name in self.connections:
             raise NetworkError(f"There are two lines called {name!r}; give one another name")
-        taken = {ref for c in self.connections.values() for ref in (c.first, c.second)}
         for reference in (a, b):
-            if reference in taken:
+            if reference in self._taken():
                 raise NetworkError(f"Line {name!r}: port {reference} is already connected")
         if a == b:
             raise NetworkError(f"Line {name!r} joins port {a} to itself")
@@ -116,6 +129,13 @@ class Network:
         if n_a != n_b:
             raise NetworkError(f"Line {name!r} joins {a} ({n_a} channels) to {b} ({n_b} channels); they must agree")
         self.connections[name] = Connection(name, a, b, line)
+        self._connected.update((a, b))
+
+    def _taken(self) -> set[PortReference]:
+        """Ports that are connected; gathered anew where the connections were changed from outside."""
+        if len(self._connected) != 2 * len(self.connections):
+            self._connected = {ref for c in self.connections.values() for ref in (c.first, c.second)}
+        return self._connected
 
     def _line_name(self, a: PortReference, b: PortReference) -> str:
         names = (f"{a.node}-{b.node}" + (f"-{count}" if count else "") for count in range(len(self.connections) + 1))

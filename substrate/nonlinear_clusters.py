@@ -41,6 +41,8 @@ def opened(
         if is_inner(reference) and isinstance(node, NonlinearNode):
             element = node.elements(reference_power)[int(reference.port[len(INNER) :])]
             found.append((position, element, reference.node))
+    if not found:
+        return cluster, (), ()
     found.sort(key=lambda item: item[1].kind < WAVE)
     inner = [position for position, _, _ in found]
     lines = [position for position in range(len(outer)) if position not in set(inner)]

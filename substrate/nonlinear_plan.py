@@ -34,6 +34,12 @@ class NonlinearGroup:
         """How many of them answer to a wave alone."""
         return int(np.sum(self.kinds >= WAVE))
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many numbers, one per sample, the matrices, states, elements, impedances and charges hold."""
+        arrays = (self.linear.initial, self.parameters, self.impedances, self.start)
+        return (self.linear.matrices.shape[1], *(array.shape[-1] for array in arrays))
+
     def charge_energy(self, charges: np.ndarray) -> float:
         """Joules stored at ``charges[clusters, inner, batch]``."""
         energy = 0.0

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from substrate.laying import LineAccuracy
 from substrate.nodes.base import Node
 from substrate.nodes.linear import Drive
+from substrate.nonlinear_plan import NonlinearGroup
 from substrate.probe import Probe
 
 Array = Any  # a NumPy or CuPy array; shapes and units stand beside each field
@@ -39,6 +41,7 @@ class DelayClass:
 
     steps: int
     rows: int
+    hidden: bool = False  # whether its waves are no power waves, so that the stored energy leaves them out
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class LineRows:
     impedance: float = 50.0  # ohm
     temperature: float = 0.0  # K
     smoothing: float = 1.0  # share of a wave that its low-pass lets through at once; 1: no low-pass
+    hidden: bool = False  # see DelayClass
+    charge: Any = None  # [steps] or [steps, batch], amplitude in its cells at time zero in order of arrival; None: zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,7 @@ class ClusterGroup:
     initial: np.ndarray  # [clusters, states, batch or 1]
     inputs: np.ndarray  # int32[clusters, sources], rows of Plan.drives
     observed: np.ndarray  # int32[clusters, observed], rows of what probes see
+    metered: int = 0  # the last of them: a, b at the outer and at the line port of ends of lines with hidden waves
 
     @property
     def memoryless(self) -> bool:
@@ -168,6 +174,8 @@ class Plan:
     drives: tuple[ScaledDrive, ...] = ()  # waveforms first, then thermal noise
     drive_noise_source: int = 0  # id of the generator of all thermal drives; the channel is the drive's place among them
     observed: int = 0  # rows that clusters observe for probes
+    nonlinear: tuple[NonlinearGroup, ...] = ()  # clusters with nonlinear elements
+    accuracies: dict[str, LineAccuracy] = field(default_factory=dict)  # of lines that are laid with filters, by name
 
     @property
     def block(self) -> int:
@@ -178,7 +186,8 @@ class Plan:
     def entities(self) -> tuple[str, ...]:
         """Names of the rows of the ledger: wide nodes, line ends they send to, groups of clusters."""
         ends = tuple(f"{self.lines[end.line].name}.{end.side}" for end, _ in self.departures)
-        return self.node_names + ends + tuple(f"clusters of {group.ports} ports" for group in self.clusters)
+        groups = [*self.clusters, *(group.linear for group in self.nonlinear)]
+        return self.node_names + ends + tuple(f"clusters of {group.ports} ports" for group in groups)
 
     def report(self) -> str:
         """A table of lines: delay in steps, its rounding error, loss and noise per pass."""
@@ -186,9 +195,15 @@ class Plan:
         for line in self.lines:
             rows.append(
                 f"{line.name}: {line.channels} channels, {line.steps} steps (delay error {line.delay_error:+.3%}), "
-                f"gain {line.gains[0]:.6f}/{line.gains[1]:.6f}, noise rms {line.sigmas[0]:.3g}/{line.sigmas[1]:.3g}"
+                f"gain {_text(line.gains[0])}/{_text(line.gains[1])}, noise rms {line.sigmas[0]:.3g}/{line.sigmas[1]:.3g}"
             )
+        rows += [f"{name}: {accuracy}" for name, accuracy in self.accuracies.items()]
         return "\n".join(rows)
+
+
+def _text(gain: Any) -> str:
+    """A gain as text: one number, or how many there are."""
+    return f"{gain:.6f}" if np.ndim(gain) == 0 else f"({np.size(gain)} numbers)"
 
 
 @dataclass
@@ -205,6 +220,8 @@ class State:
     voltages: dict[str, Array] = field(default_factory=dict)  # by node: last solution [channels, batch], a warm start
     filters: list[Array] = field(default_factory=list)  # per departure: what its low-pass remembers [channels, batch]
     memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
+    nonlinear: list[Array] = field(default_factory=list)  # per nonlinear group: states like `memories`
+    charges: list[Array] = field(default_factory=list)  # and charges of its elements, float64[clusters, inner, batch], C
     drive_scale: float = 0.0  # what each sample's gradient is multiplied by; 0: ports do not listen
     drive_fresh: bool = True  # whether the next block overwrites the drive rather than adding to it
     version: int = 0  # raised whenever inputs or parameters change, so that steady signals are recomputed

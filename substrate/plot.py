@@ -1,11 +1,11 @@
-"""Draws the figures of a run file: learning, waves, reflected power, devices, ledger."""
+"""Draws the figures of a run file: learning, waves, reflected power, devices, ledger; of a circuit its traces."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from substrate.plots import devices, learning, ledger, reflected, waves
+from substrate.plots import devices, learning, ledger, reflected, traces, waves
 from substrate.plots.data import MissingData, Run
 from substrate.plots.style import paper_style, save
 from substrate.record import RunReader
@@ -17,6 +17,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "devices": devices.draw,
     "ledger": ledger.draw,
 }
+CIRCUIT_FIGURES: dict[str, Callable[[Run], Figure]] = {"traces": traces.draw, "ledger": ledger.draw}
 
 
 def plot_run(
@@ -36,7 +37,8 @@ def plot_run(
     written: list[Path] = []
     with RunReader.open(path) as reader, paper_style():
         run = Run(reader)
-        for name, draw in FIGURES.items():
+        figures = CIRCUIT_FIGURES if reader.attributes.get("kind") == "circuit" else FIGURES
+        for name, draw in figures.items():
             try:
                 written += save(draw(run), folder / f"{name}.png", pdf)
             except MissingData as reason:

@@ -9,7 +9,7 @@ import numpy as np
 
 from substrate.backends import make_stepper
 from substrate.errors import DivergenceError, NetworkError
-from substrate.plan import FLOW_SIGNS, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
+from substrate.plan import FLOW_SIGNS, INJECTED, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
 from substrate.probing import Recorder, sent_waves
 
 LAPS_PER_AUDIT = 16  # of the longest line, between two looks at every cell of a circuit
@@ -175,10 +175,17 @@ class Simulation:
     def adopt(self, plan: Plan) -> None:
         """Go on with a plan of the same shape: the same network with other numbers in its circuit part.
 
-        Waves, states and time stay as they are. Raises NetworkError when lines or shapes differ.
+        Waves, states, charges and time stay as they are; what a change of a varactor does to its stored energy is booked as
+        injected, for whoever turns it does that work. Raises NetworkError when lines or shapes differ.
         """
         _require_batch(plan, self.batch)
+        if self._unaudited:
+            self._audit()
         self.stepper.adopt(plan)
+        if plan.nonlinear:
+            before = self._stored
+            self._begin_books()
+            self._flows[-1, INJECTED] += self._stored - before
         self.recorder.adopt(plan)
         self.plan = plan
 
@@ -221,6 +228,8 @@ class Simulation:
         arrays |= {f"memories/{i}": host(memory) for i, memory in enumerate(state.memories)}
         arrays |= {f"voltages/{name}": host(value) for name, value in state.voltages.items()}
         arrays |= {f"filters/{i}": host(value) for i, value in enumerate(state.filters) if value.size}
+        arrays |= {f"nonlinear/{i}": host(memory) for i, memory in enumerate(state.nonlinear)}
+        arrays |= {f"charges/{i}": host(charge) for i, charge in enumerate(state.charges)}
         arrays |= {f"parameters/{name}": host(value) for name, value in state.parameters.items()}
         arrays |= {f"inputs/{name}": host(value) for name, value in state.inputs.items()}
         arrays |= {"step": np.array(state.step, dtype=np.int64), "flows": self._flows.copy()}
@@ -232,6 +241,9 @@ class Simulation:
         state.arena[...] = xp.asarray(arrays["cells"])
         for index, memory in enumerate(state.memories):
             memory[...] = xp.asarray(arrays[f"memories/{index}"])
+        for key, kept in (("nonlinear", state.nonlinear), ("charges", state.charges)):
+            for index, values in enumerate(kept):
+                values[...] = xp.asarray(arrays[f"{key}/{index}"])
         for index, memory in enumerate(state.filters):
             if memory.size:
                 memory[...] = xp.asarray(arrays[f"filters/{index}"])
@@ -247,8 +259,10 @@ class Simulation:
 
 def _require_batch(plan: Plan, batch: int) -> None:
     """Refuse numbers per sample that are neither one nor as many as there are samples."""
-    for group in plan.clusters:
-        for count in (group.matrices.shape[1], group.initial.shape[-1]):
+    groups = [(group, (group.matrices.shape[1], group.initial.shape[-1])) for group in plan.clusters]
+    groups += [(group.linear, group.widths) for group in plan.nonlinear]
+    for group, counts in groups:
+        for count in counts:
             if count not in (1, batch):
                 raise NetworkError(
                     f"Nodes or lines at {', '.join(group.names[:3])} hold {count} numbers, one per sample, but the batch is "

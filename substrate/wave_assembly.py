@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from substrate.circuits import is_circuit
 from substrate.compile import compile_network
 from substrate.errors import CompileError, NetworkError
-from substrate.network import Line, Network, PortReference, Probe
+from substrate.laying import Medium, MediumNode
+from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.linear import LinearNode
 from substrate.plan import ClusterGroup, Plan
 from substrate.wave_equations import Term, WaveEquations
@@ -44,7 +44,7 @@ class Output:
 def refuse_nonlinear(network: Network) -> None:
     """Refuse nodes that have no frequency response; raises NetworkError naming the first."""
     for name, node in network.nodes.items():
-        if not (is_circuit(network, name) and isinstance(node, LinearNode)):
+        if node.law != "linear" or not isinstance(node, LinearNode):
             raise NetworkError(
                 f"Node {name!r} ({type(node).__name__}) has no frequency response: only linear circuit nodes have one; "
                 "use `simulate`, or replace it by its small-signal S matrix"
@@ -65,13 +65,13 @@ class _Continuous:
     """Numbers the waves arriving at every port of every node and writes down where each comes from."""
 
     def __init__(self, network: Network, frequencies: np.ndarray) -> None:
-        self.network, self.frequencies = network, frequencies
+        self.network, self.frequencies = _with_media_as_nodes(network), frequencies
+        network = self.network
         self.number: dict[PortReference, int] = {}
         for name, node in network.nodes.items():
             for port in node.ports:
                 self.number[PortReference(name, port.name)] = len(self.number)
         self.z: dict[PortReference, Any] = {}
-        self.media: list[tuple[PortReference, PortReference, Line]] = []
         self.equations = WaveEquations(len(self.number), len(frequencies))
         self.memory: dict[Any, Entries] = {}
         self.rows: dict[PortReference, tuple[list[int], list[Term | None]]] = {}  # b of a port: columns and entries
@@ -105,6 +105,14 @@ class _Continuous:
         for connection in self.network.connections.values():
             if connection.line is not None:
                 self.z[connection.first] = self.z[connection.second] = connection.line.impedance
+        for name, node in self.network.nodes.items():
+            if isinstance(node, MediumNode):
+                for port in node.ports:
+                    self.z[PortReference(name, port.name)] = node.medium.impedance
+        for connection in self.network.connections.values():
+            known = next((self.z[end] for end in (connection.first, connection.second) if end in self.z), None)
+            if known is not None:
+                self.z[connection.first] = self.z[connection.second] = known
         scalars = [float(value) for value in self.z.values() if np.ndim(value) == 0]
         middle = float(np.exp(np.mean(np.log(scalars)))) if scalars else 50.0
         for reference in self.number:
@@ -175,6 +183,24 @@ class _Continuous:
             self.equations.add(row, column, term, line_pass, factor[0])
         if port in self.source:
             self.equations.add(row, *self.source[port], line_pass, factor[0])
+
+
+def _with_media_as_nodes(network: Network) -> Network:
+    """The same network with each line that is more than a delay, a loss and a phase as a two-port node."""
+    copy = Network()
+    copy.nodes = dict(network.nodes)
+    for name, c in network.connections.items():
+        if c.line is not None and c.line.lowpass > 0.0:
+            raise NetworkError(f"Line {name!r} has a lowpass, which has no frequency response; use an RLGC line")
+        if not isinstance(c.line, Medium) or c.line.is_plain:
+            copy.connections[name] = c
+            continue
+        here = f"line {name}"  # no name that a user can give
+        copy.nodes[here] = MediumNode(c.line)
+        for end, port in ((c.first, "first"), (c.second, "second")):
+            part = f"{here} {port}"
+            copy.connections[part] = Connection(part, end, PortReference(here, port), None)
+    return copy
 
 
 def _key(line: Line) -> Any:

@@ -238,11 +238,11 @@ def test_export_explains_itself(done: Path, tmp_path: Path) -> None:
     assert "no port fits 'w2.*'; the ports are w1.matrix, w1.bias" in fails(
         "export", done, "--to", to, "--port", "w2.*"
     )
-    assert "must end in .csv or .npz" in fails("export", done, "--to", tmp_path / "t.txt")
+    assert "must end in .csv, .npz or .nc" in fails("export", done, "--to", tmp_path / "t.txt")
     assert "--metrics, --ledger: one file holds one kind of table" in fails(
         "export", done, "--to", to, "--metrics", "--ledger"
     )
-    assert "ports belong to devices; ledger has none" in fails("export", done, "--to", to, "--ledger", "--port", "w1*")
+    assert "ports belong to devices and probes; ledger has none" in fails("export", done, "--to", to, "--ledger", "--port", "w1*")
     assert not list(tmp_path.iterdir())
 
 

@@ -27,8 +27,16 @@ def run_example(script: str, arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_every_example_script_is_run_here() -> None:
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(TINY)
+def test_every_example_script_has_a_test() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    untested = [path.name for path in (ROOT / "examples").glob("*.py") if path.name not in tests]
+    assert not untested, f"{untested}: add a tiny version to TINY, or a test elsewhere that names the script"
+
+
+def test_no_example_hides_a_package() -> None:
+    """Python looks beside a script first: examples/devices.py would be what `import devices` finds in all of them."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert not packages & {path.stem for path in (ROOT / "examples").glob("*.py")}
 
 
 @pytest.mark.parametrize("script", TINY)

@@ -19,13 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles"],
     ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
-    ["network", "nodes", "activations", "losses", "waveforms", "probe"],
-    ["plan", "clusters", "circuits", "compile", "line_probes"],
+    ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying"],
+    ["fractional", "media", "media_cards", "media_fit", "media_optical", "media_rc", "media_rlgc"],
+    ["plan", "clusters", "circuits", "compile_reciprocal", "compile", "line_probes"],
     ["backends"],
     ["simulation", "traces", "probing", "reductions"],
     ["learning"],
-    ["config", "config_schema", "config_errors", "config_text"],
-    ["plot", "plots", "export", "report"],
+    ["config", "config_schema", "config_errors", "config_text", "netfile", "netfile_parts", "netfile_schema", "netfile_values", "circuit_run"],
+    ["plot", "plots", "export_netcdf", "export_pwl", "export", "report"],
     ["cli", "__main__"],
 ]
 MAY_USE_DEVICES = {"cli", "__main__"}

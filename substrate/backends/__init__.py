@@ -66,8 +66,18 @@ def require_same_shape(old: Plan, new: Plan) -> None:
     """Refuse to go on with a plan whose lines or clusters are laid out in another way."""
     lines = [[(x.name, x.steps, x.row) for x in plan.lines] for plan in (old, new)]
     shapes = [[(g.names, g.matrices.shape[2:], g.observed.shape) for g in plan.clusters] for plan in (old, new)]
+    for plan, shape in zip((old, new), shapes, strict=True):
+        shape += [(g.labels, g.linear.matrices.shape[2:], tuple(g.kinds)) for g in plan.nonlinear]
     if lines[0] != lines[1] or shapes[0] != shapes[1] or old.nodes != new.nodes:
         raise NetworkError("A running network can change the numbers of its circuit nodes, not its lines or their delays")
+
+
+def power_cells(plan: Plan, cells: Any, batch: int) -> list[Any]:
+    """The parts of ``cells [..., all cells]`` that hold power waves: all but those of lines with hidden waves."""
+    if not any(c.hidden for c in plan.classes):
+        return [cells]
+    ends = np.cumsum([0] + [2 * c.rows * c.steps * batch for c in plan.classes]).tolist()
+    return [cells[..., a:b] for a, b, c in zip(ends, ends[1:], plan.classes, strict=False) if not c.hidden]
 
 
 def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
@@ -79,10 +89,19 @@ def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
     for c, size in zip(plan.classes, sizes, strict=True):
         state.cells.append(state.arena[0, start : start + size].reshape(2, c.rows, c.steps, batch))
         start += size
+    for line in plan.lines:
+        if line.charge is not None:
+            charge = np.reshape(line.charge, (line.steps, -1))  # of both ways: what arrives at an end in its step
+            state.cells[line.delay_class][:, line.row : line.row + line.channels] = xp.asarray(charge.astype(dtype))
     for group in plan.clusters:
         memory = np.broadcast_to(group.initial, (*group.initial.shape[:2], batch))
         split = [memory.real, memory.imag] if parts == 2 else [memory.real]
         state.memories.append(xp.asarray(np.stack(split).astype(dtype)))
+    for nonlinear in plan.nonlinear:
+        initial = nonlinear.linear.initial
+        memory = np.broadcast_to(initial, (*initial.shape[:2], batch))
+        state.nonlinear.append(xp.asarray(np.stack([memory.real, memory.imag][:parts]).astype(dtype)))
+        state.charges.append(xp.asarray(np.broadcast_to(nonlinear.start, (*nonlinear.start.shape[:2], batch)).copy()))
     state.parameters = {name: xp.asarray(value).astype(dtype) for name, value in plan.parameters.items()}
     state.drive = {name: xp.zeros(value.shape, dtype=dtype) for name, value in plan.parameters.items()}
     for name, node in zip(plan.node_names, plan.nodes, strict=True):

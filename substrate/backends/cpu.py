@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from substrate.activations import ActivationFunction, activation_named
-from substrate.backends import new_state, require_same_shape
+from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.cpu_circuit import CircuitStepper
 from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
 from substrate.errors import BackendError
@@ -55,7 +55,7 @@ class Stepper:
         if dtype.kind == "c" and plan.nodes:
             raise BackendError(f"{plan.node_names[0]!r} works with real waves; use float64 or float32")
         self.state = new_state(np, plan, batch, dtype)
-        self.circuit = CircuitStepper(plan, self.state, batch, seed, batch_offset) if plan.clusters else None
+        self.circuit = CircuitStepper(plan, self.state, batch, seed, batch_offset) if plan.clusters or plan.nonlinear else None
         self.longest = self.circuit.longest if self.circuit is not None else plan.block
         self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
         self.buffers = [np.empty((s.channels, 1 if s.steady else plan.block, batch), dtype) for s in plan.signals]
@@ -102,15 +102,19 @@ class Stepper:
         """Go on with other numbers in the clusters; see the contract."""
         require_same_shape(self.plan, plan)
         self.plan = plan
-        if plan.clusters:
+        if plan.clusters or plan.nonlinear:
             self.circuit = CircuitStepper(plan, self.state, self.batch, self.seed, self.batch_offset)
 
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
-        cells = self.state.arena.ravel()
-        energy = sum(power(cells[i : i + ENERGY_PIECE]) for i in range(0, len(cells), ENERGY_PIECE))
+        energy = 0.0
+        for part in self.state.arena:
+            for cells in power_cells(self.plan, part, self.batch):
+                energy += sum(power(cells[i : i + ENERGY_PIECE]) for i in range(0, len(cells), ENERGY_PIECE))
         for group, memory in zip(self.plan.clusters, self.state.memories, strict=True):
             energy += float(np.sum(group.energy[:, :, None] * np.sum(memory.astype(float) ** 2, axis=0)))
+        if self.circuit is not None and self.circuit.nonlinear is not None:
+            energy += self.circuit.nonlinear.stored_energy()
         return energy
 
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:

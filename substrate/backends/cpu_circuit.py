@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
 from substrate.backends.cpu_program import build_program
 from substrate.noise import fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, State
@@ -69,6 +70,7 @@ class CircuitStepper:
         work = sum(len(g.which) * g.ports for g in plan.clusters) * plan.block * batch
         self.parallel = work >= PARALLEL_FROM and len(self.owner) > 1
         self.column = [_column(plan, group) for group in plan.clusters]
+        self.nonlinear = NonlinearStepper(plan, state, batch) if plan.nonlinear else None
 
     def step(self, steps: int) -> None:
         """Step all clusters by ``steps`` <= ``longest``."""
@@ -84,8 +86,13 @@ class CircuitStepper:
         for index, column in enumerate(self.column):
             net, lost, stored = totals[self.owner == index].sum(axis=0)
             row = state.ledger[first_row + index]
+            if self.plan.clusters[index].metered:
+                outside, inside = metered_flow(self.seen, self.plan.clusters[index], steps)
+                net, lost = net - inside - outside, lost + outside
             row[LINES] += lost
             row[column] += (net - stored) if column == NET_FORWARD else (stored - net)
+        if self.nonlinear is not None:
+            self.nonlinear.step(steps, self.inputs.block, self.seen)
 
     def observed(self, row: int, steps: int) -> np.ndarray:
         """What one observed row saw in the last call, ``[1, steps, batch]``, complex where waves are."""
@@ -95,8 +102,8 @@ class CircuitStepper:
 
 def _longest(plan: Plan, batch: int, parts: int) -> int:
     """A whole number of blocks, as many as the buffer of sources and probes holds, and one at least."""
-    if plan.nodes or any(probe.line >= 0 for probe in plan.probes):
-        return plan.block  # nodes outside the circuit part, and probes inside lines, need every block
+    if plan.nodes or plan.nonlinear or any(probe.line >= 0 for probe in plan.probes):
+        return plan.block  # nodes outside the circuit part, nonlinear clusters and probes inside lines need every block
     numbers = parts * batch * (len(plan.drives) + plan.observed) * plan.block
     cells = parts * batch * sum(c.rows for c in plan.classes) * plan.block
     blocks = min(BUFFER // max(1, numbers), LONGEST_CALL // max(1, cells), LONGEST_RECORD // plan.block)

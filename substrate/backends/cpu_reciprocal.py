@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from substrate.backends.cpu_control import CONTROL_KERNELS
 from substrate.plan import INJECTED, NET_FORWARD, Pass
 
 REFACTOR_ABOVE = 1e-12  # relative change of a matrix beyond which its factor is made anew
@@ -123,6 +124,7 @@ def reciprocal_load(stepper: Any, step: Pass) -> None:
     target, strength, wave = stepper.state.inputs[name], step.z[0] * node.beta, 2.0 * np.sqrt(step.z[0]) * a
     if node.loss == "mse":
         v = (wave + strength * target[:, None]) / (1.0 + strength)
+        stepper.state.voltages[name][...] = v[:, -1]
     else:
         from substrate.backends.cpu_reciprocal_kernels import solve_cross_entropy
 
@@ -163,4 +165,4 @@ KERNELS = {
         launcher,
         receiver,
     )
-}
+} | CONTROL_KERNELS

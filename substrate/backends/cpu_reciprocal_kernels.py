@@ -31,7 +31,7 @@ def _curve(kind, v):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _solve(kind, a1, a2, ratio, start):  # type: ignore[no-untyped-def]
     """Root of ``f(v) = v + ratio phi'(v) (phi(v) - a2) - a1``: Newton from ``start``, bisection where it leaves the bracket."""
-    if kind == 4:  # two straight pieces
+    if kind == 4:  # two straight pieces; where both have a solution the conducting one holds, where neither has, the kink
         on = (a1 + ratio * a2) / (1.0 + ratio)
         return on if on > 0.0 else min(a1, 0.0)
     tolerance = 4e-16 * (abs(a1) + ratio * (1.0 + abs(a2)) + 1e-300)

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from substrate.backends import new_state, require_same_shape
+from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.reference_circuit import step_circuit
+from substrate.backends.reference_nonlinear import stored_energy
+from substrate.backends.reference_reciprocal import KERNELS as RECIPROCAL
 from substrate.noise import normals
 from substrate.plan import INJECTED, LINES, NET_BACKWARD, NET_FORWARD, NOISE, PORTS, RADIATED, LineEnd, Pass, Plan, PlannedProbe
 
@@ -70,12 +72,13 @@ class Stepper:
 
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
-        energy = math.fsum(v * v for v in self.state.arena.ravel().tolist())
+        waves = power_cells(self.plan, self.state.arena, self.batch)
+        energy = math.fsum(v * v for cells in waves for v in cells.ravel().tolist())
         for group, memory in zip(self.plan.clusters, self.state.memories, strict=True):
             for index, weights in enumerate(group.energy.tolist()):
                 for place, weight in enumerate(weights):
                     energy += weight * math.fsum(v * v for v in memory[:, index, place].ravel().tolist())
-        return energy
+        return energy + stored_energy(self)
 
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
         """Take over new device values and book what the cells absorbed."""
@@ -91,8 +94,11 @@ class Stepper:
         for end, signal in self.plan.arrivals:
             self.signals[signal] = self._cells(end).astype(float).tolist()
         for step in self.plan.passes:
-            getattr(self, "_" + step.kind)(step)
-        seen = step_circuit(self) if self.plan.clusters else []
+            if step.kind in RECIPROCAL:
+                RECIPROCAL[step.kind](self, step)
+            else:
+                getattr(self, "_" + step.kind)(step)
+        seen = step_circuit(self) if self.plan.clusters or self.plan.nonlinear else []
         for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
             if probe.line >= 0:  # the simulation reads it from the cells
                 continue
@@ -115,6 +121,11 @@ class Stepper:
         line = self.plan.lines[end.line]
         gain, sigma = line.gains[end.side], line.sigmas[end.side]
         row = self.state.ledger[len(self.plan.nodes) + place]
+        if line.smoothing < 1.0:
+            memory, before = self.state.filters[place], energy(wave)
+            memory += line.smoothing * (np.array(wave) - memory)
+            wave = memory.astype(float).tolist()
+            row[LINES] += before - energy(wave)
         quiet = [[gain * value for value in channel] for channel in wave]
         sent = self._with_noise(quiet, sigma, line.noise_sources[end.side])
         row[LINES] += energy(wave) - energy(quiet)

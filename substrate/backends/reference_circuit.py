@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from substrate.backends.reference_nonlinear import step_nonlinear
 from substrate.noise import normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup
 
@@ -21,6 +22,8 @@ def step_circuit(stepper: Any) -> list[list[list[complex]]]:
                 row[INJECTED if any(driven) else NOISE] -= net
             else:
                 row[NET_FORWARD] += net
+    if stepper.plan.nonlinear:
+        step_nonlinear(stepper, inputs, seen, _cell, _read, _write)
     return seen
 
 
@@ -46,6 +49,10 @@ def _step_cluster(
             _write(memory[:, k], b, y[ports + k])
         for o, place in enumerate(group.observed[cluster]):
             seen[place][0][b] = y[ports + states + o]
+        # Ends of lines whose waves are no power waves: what entered them counts, what their waves seem to bring does not.
+        power = [abs(v) ** 2 for v in y[len(y) - group.metered :]]
+        lost += sum(power[0::4]) - sum(power[1::4])
+        net -= sum(power[2::4]) - sum(power[3::4])
         net += sum(abs(v) ** 2 for v in a) - sum(abs(v) ** 2 for v in y[:ports])
         net += sum(energy[k] * (abs(s[k]) ** 2 - abs(y[ports + k]) ** 2) for k in range(states))
     return net - lost, lost

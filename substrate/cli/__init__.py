@@ -17,7 +17,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 devices_app = typer.Typer(help="The catalogue of device cards.", invoke_without_command=True, rich_markup_mode=None)
+media_app = typer.Typer(help="The catalogue of media of lines.", invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(devices_app, name="devices")
+app.add_typer(media_app, name="media")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN.h5", help="A run file, finished or not.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -73,6 +75,31 @@ def train(
 
 
 @app.command()
+def simulate(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="A circuit; see examples/ and docs/circuits.md.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN.h5", help="The run file [default: runs/FILE.h5].")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run file if there is one.")] = False,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="NAME", help="Instead of simulation.backend of the file.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Instead of the file's: nodes.load.resistance='75 ohm'."),
+    ] = None,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")] = False,
+) -> None:
+    """Simulate the circuit of FILE.toml, write what its probes see to a run file, and print a table of it."""
+    with reported():
+        from substrate.cli.simulate import Request, run_simulate
+
+        overrides = [*(set_ or []), *([f"simulation.backend={backend}"] if backend else [])]
+        run_simulate(Request(file, out, overwrite, overrides, json_, quiet))
+
+
+@app.command()
 def plot(
     run: RunArgument,
     out: Annotated[
@@ -90,22 +117,29 @@ def plot(
 @app.command()
 def export(
     run: RunArgument,
-    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="traces.csv or traces.npz.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="traces.csv, .npz, .nc (NetCDF), or pwl.")],
     devices: Annotated[bool, typer.Option("--devices", help="Every device against time [default].")] = False,
     metrics: Annotated[bool, typer.Option("--metrics", help="Accuracy and loss of every epoch.")] = False,
     batches: Annotated[bool, typer.Option("--batches", help="Accuracy and loss of every batch.")] = False,
     ledger: Annotated[bool, typer.Option("--ledger", help="The energy books.")] = False,
+    probes: Annotated[bool, typer.Option("--probes", help="The traces of a circuit [default of its runs].")] = False,
     port: Annotated[
-        list[str] | None, typer.Option("--port", metavar="NAME", help="Only these ports: w1.matrix, '*.bias'.")
+        list[str] | None,
+        typer.Option("--port", metavar="NAME", help="Only these ports or probes: w1.matrix, '*.bias', 'load.*'."),
     ] = None,
     every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Only every N-th sample.")] = 1,
+    cells: Annotated[
+        list[str] | None,
+        typer.Option("--cells", metavar="CELL", help="Cells of --to pwl, a folder of files: 'w1.matrix[0,3]'."),
+    ] = None,
+    column: Annotated[str, typer.Option("--column", metavar="NAME", help="What --to pwl writes of them.")] = "value",
 ) -> None:
-    """Write traces of a run to CSV or NumPy's .npz."""
+    """Write traces of a run to CSV, NumPy's .npz, NetCDF, or PWL sources of a circuit simulator."""
     with reported():
         from substrate.cli.exporting import run_export
 
-        chosen = {"devices": devices, "metrics": metrics, "batches": batches, "ledger": ledger}
-        run_export(run, to, [name for name, wanted in chosen.items() if wanted], port or [], every)
+        chosen = {"devices": devices, "metrics": metrics, "batches": batches, "ledger": ledger, "probes": probes}
+        run_export(run, to, [name for name, wanted in chosen.items() if wanted], port or [], every, cells or [], column)
 
 
 @app.command()
@@ -115,6 +149,24 @@ def info(run: RunArgument, json_: Json = False) -> None:
         from substrate.cli.info import run_info
 
         run_info(run, json_)
+
+
+@app.command()
+def validate(
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="NAME", help="One case (V16), or those whose words hold NAME.")
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="Where to run them.")] = "cpu",
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE.md", help="Also write the page of the documentation.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Run every problem with a known answer and compare; exit code 1 when one fails."""
+    with reported():
+        from substrate.cli.validate import run_validate
+
+        run_validate(backend, only, json_, markdown)
 
 
 @app.command()
@@ -139,19 +191,73 @@ def devices(
         with reported():
             from substrate.cli.catalogue import run_list
 
-            run_list(unverified, json_)
+            run_list("device", unverified, json_)
 
 
 @devices_app.command("show")
 def devices_show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A card's name, or the path of a card file.")],
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE.png", help="Draw what pulses or a drive do to a cell.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Print one card: every number with its unit, source and how far it is to be trusted."""
     with reported():
         from substrate.cli.catalogue import run_show
 
-        run_show(name, json_)
+        run_show(name, "device", json_, figure)
+
+
+@media_app.callback()
+def media(
+    context: typer.Context,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Only cards with numbers nobody has read in a source yet.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """List the catalogue of media of lines; `substrate media show NAME` prints one."""
+    if context.invoked_subcommand is None:
+        with reported():
+            from substrate.cli.catalogue import run_list
+
+            run_list("medium", unverified, json_)
+
+
+@media_app.command("show")
+def media_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A card's name, or the path of a card file.")],
+    json_: Json = False,
+) -> None:
+    """Print one card of a medium: every number with its unit, source and how far it is to be trusted."""
+    with reported():
+        from substrate.cli.catalogue import run_show
+
+        run_show(name, "medium", json_)
+
+
+@app.command()
+def fit(
+    file: Annotated[Path, typer.Argument(metavar="CURVES.csv", help="Columns pulse,value; see docs/devices.md.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="What to fit: soft_bounds, ...")
+    ] = "soft_bounds",
+    noise: Annotated[
+        str, typer.Option("--noise", metavar="read|step", help="Whether readings or steps scatter.")
+    ] = "read",
+    card: Annotated[Path | None, typer.Option("--card", metavar="OUT.toml", help="Write a device card.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", metavar="OUT.png", help="Draw data and fit.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="TEXT", help="Where the card says the curves come from.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Fit a device to measured curves, with uncertainties: pulse trains, retention G(t), or speed against voltage."""
+    with reported():
+        from substrate.cli.fitting import Request, run_fit
+
+        run_fit(Request(file, model, noise, card, figure, source, json_))
 
 
 def main() -> None:

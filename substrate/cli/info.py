@@ -30,9 +30,7 @@ def run_info(path: Path, as_json: bool) -> None:
         return
     print_table(["", ""], _heading_rows(about), about["title"] or str(path))
     if about["summary"]:
-        from substrate.cli.train import summary_rows
-
-        print_table(["", ""], summary_rows(about["summary"]), "Outcome")
+        _print_outcome(about)
     rows = [
         [name, str(table["rows"]), "x".join(map(str, table["shape"])), table["unit"], table["description"]]
         for name, table in about["tables"].items()
@@ -40,6 +38,16 @@ def run_info(path: Path, as_json: bool) -> None:
     print_table(["table", "rows", "row shape", "unit", "what"], rows, "Tables")
     if about["resume"]:
         typer.echo(f"To go on: {about['resume']}")
+
+
+def _print_outcome(about: dict[str, Any]) -> None:
+    if about["attributes"].get("kind") == "circuit":
+        from substrate.cli.simulate import COLUMNS, probe_rows, summary_rows
+
+        print_table(["probe", *COLUMNS], probe_rows(about["summary"]), "Probes")
+    else:
+        from substrate.cli.train import summary_rows
+    print_table(["", ""], summary_rows(about["summary"]), "Outcome")
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -62,7 +70,8 @@ def describe(path: Path) -> dict[str, Any]:
     stopped = status.startswith(("failed: Stopped", "failed: KeyboardInterrupt"))
     if stopped or (status == "running" and not being_written):
         status = "interrupted"
-    can_resume = not complete and not being_written and "overrides" in attributes
+    is_circuit = attributes.get("kind") == "circuit"
+    can_resume = not complete and not being_written and "overrides" in attributes and not is_circuit
     return {
         "path": str(path),
         "status": status,
@@ -104,6 +113,10 @@ def _heading_rows(about: dict[str, Any]) -> list[list[str]]:
     if "dwell_s" in attributes:
         dwell, dt = format_quantity(attributes["dwell_s"], "time"), format_quantity(attributes["dt_s"], "time")
         rows.append(["clock", f"dwell {dwell}, step {dt}"])
+    if "duration_s" in attributes:
+        time, dt = format_quantity(attributes["duration_s"], "time"), format_quantity(attributes["dt_s"], "time")
+        numbers = f"{attributes['dtype']}, batch {attributes['batch']}, backend {attributes['backend']}"
+        rows += [["circuit", attributes["network"]], ["clock", f"{time}, step {dt}"], ["numbers", numbers]]
     rows += [["device card", f"{card}, SHA-256 {hash_[:12]}…"] for card, hash_ in _cards(attributes).items()]
     if overrides := json.loads(attributes.get("overrides", "[]")):
         rows.append(["changed by --set", ", ".join(overrides)])

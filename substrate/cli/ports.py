@@ -10,6 +10,7 @@ from devices.cards import Card, build, load_card
 from devices.device import Device, units
 from devices.errors import CardError, DeviceError, UnverifiedCardWarning
 from devices.models import model_class, nearest
+from substrate.cli.user_devices import user_device
 from substrate.config_schema import PortTable, TrainConfig
 from substrate.errors import ConfigError
 from substrate.units import quantity
@@ -61,7 +62,10 @@ def choose_devices(config: TrainConfig, base_dir: Path) -> Chosen:
 def _device(table: PortTable, where: str, config: TrainConfig, base_dir: Path, chosen: Chosen) -> Device:
     card = None if table.card is None else _card(table.card, where, base_dir)
     model = card.model if card is not None else str(table.model)
-    device_class = _located(where, model_class, model)
+    own = user_device(model, where, base_dir) if card is None and ".py:" in model else None
+    device_class = own.device_class if own is not None else _located(where, model_class, model)
+    if own is not None:
+        chosen.cards[model] = own.sha256
     who = f"card {card.id!r}" if card is not None else f"model {model!r}"
     numbers = _numbers(table.parameters, f"{where}.parameters", device_class, who)
     numbers |= _rate(table, where, config.clock.dwell, device_class, who, card, chosen)
@@ -70,6 +74,7 @@ def _device(table: PortTable, where: str, config: TrainConfig, base_dir: Path, c
         unread = [name for name in card.unverified if name.removesuffix(".d2d") not in numbers and "facts." not in name]
         if unread:
             chosen.notes.append(f"{who} has numbers nobody has read in a source yet: {', '.join(unread)}")
+        chosen.notes += [f"{where}: {who}: {text}" for text in _outside(table, where, card, numbers)]
         device: Device = _located(where, build, card, numbers)
         return device
     try:
@@ -95,6 +100,27 @@ def _card(name: str, where: str, base_dir: Path) -> Card:
     if card.kind != "device":
         raise CardError(f"{where}.card: {name!r} describes a medium, not a device; `substrate devices` lists devices")
     return card
+
+
+def _outside(table: PortTable, where: str, card: Card, numbers: Mapping[str, Any]) -> list[str]:
+    """What leaves the ranges in which the card's numbers were obtained."""
+    given = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+    for name, value in table.conditions.items():
+        if name not in card.validity:
+            known = ", ".join(card.validity) or "nothing"
+            raise ConfigError(
+                f"{where}.conditions: card {card.id!r} says nothing about {name!r}{nearest(name, card.validity)}; "
+                f"it says where it holds for {known}"
+            )
+        dimension = DIMENSIONS.get(card.validity[name].unit)
+        if isinstance(value, str) and dimension is None:
+            raise ConfigError(
+                f"{where}.conditions.{name}: expected a number in {card.validity[name].unit}, got {value!r}"
+            )
+        given[name] = (
+            quantity(value, dimension or "", where=f"{where}.conditions.{name}") if dimension else float(value)
+        )
+    return card.outside(**given)
 
 
 def _numbers(given: Mapping[str, Any], where: str, device_class: Any, who: str) -> dict[str, Any]:

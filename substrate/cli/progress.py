@@ -1,4 +1,4 @@
-"""The progress bar of a training run: batches, accuracy and time left, on stderr and only where somebody looks."""
+"""The progress bar of a run: batches or steps, accuracy and time left, on stderr and only where somebody looks."""
 
 from types import TracebackType
 
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 class ProgressLine:
     """A `with` block that shows progress; `stop`, once set, is raised when the next batch has ended."""
 
-    def __init__(self, hidden: bool = False) -> None:
+    def __init__(self, hidden: bool = False, doing: str = "training") -> None:
         console = Console(stderr=True)
         self.stop: BaseException | None = None
         self.progress = Progress(
@@ -25,13 +25,13 @@ class ProgressLine:
             refresh_per_second=4,
         )
         self.task = self.progress.add_task("starting", total=None, accuracy="")
-        self.begun = False
+        self.begun, self.doing = False, doing
 
     def update(self, state: dict[str, float]) -> None:
         """Take the counts after a batch: `batches`, `total` and the latest test `accuracy` (nan before the first)."""
         if not self.begun:  # a resumed run does not count as fast what was done before
             done = int(state["batches"])
-            self.progress.reset(self.task, total=state["total"], completed=done, description="training")
+            self.progress.reset(self.task, total=state["total"], completed=done, description=self.doing)
             self.begun = True
         accuracy = state["accuracy"]
         shown = f"accuracy {100 * accuracy:.1f} %" if accuracy == accuracy else ""

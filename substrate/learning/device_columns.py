@@ -1,10 +1,10 @@
 """Columns of device traces: what can be recorded of every cell, and the sums that are kept only for those who ask.
 
-A tick changes a cell's value by the drive, by the device itself (leak, drift, lag) and by chance. With u the drive and dv
-the change of the value, the loss u dv that the cell takes away is split by two noise-free twins that take the same tick
-from the same state: an idle one without drive and a quiet one with it. ``leaked`` sums u dv(idle), ``noise`` sums u
-(dv(cell) - dv(quiet)); the rest of ``absorbed``, u (dv(quiet) - dv(idle)), is dissipated in the port, and is never negative
-for a memory that obeys the core law. Noise that a device remembers counts as leak where it fades.
+A tick changes a cell's value by the drive, by the device itself (leak, drift, lag) and by chance. With u the drive and
+dv the change of the value, the loss u dv that the cell takes away is split by two noise-free twins that take the same
+tick from the same state: an idle one without drive and a quiet one with it. ``leaked`` sums u dv(idle), ``noise`` sums
+u (dv(cell) - dv(quiet)); the rest of ``absorbed``, u (dv(quiet) - dv(idle)), is dissipated in the port, and is never
+negative for a memory that obeys the core law.
 """
 
 from collections.abc import Sequence
@@ -46,14 +46,15 @@ class Column:
 
 
 def columns_of(device: Any, names: Sequence[str]) -> list[Column]:
-    """Those of the columns ``names`` that a device has, in order.
+    """Those of the columns ``names`` that a device has, in order; ``state`` is the first of its states.
 
     >>> from devices import SoftBounds
-    >>> [column.name for column in columns_of(SoftBounds(dw_min=0.01), ["value", "theta", "saturated", "voltage"])]
+    >>> [column.name for column in columns_of(SoftBounds(dw_min=0.01), ["value", "state", "saturated", "voltage"])]
     ['value', 'theta', 'saturated']
     """
     known = {column.name: column for column in all_columns(device)}
-    return [known[name] for name in names if name in known]
+    known["state"] = known[device.states[0].name]
+    return list({known[name].name: known[name] for name in names if name in known}.values())
 
 
 def all_columns(device: Any) -> list[Column]:
@@ -83,7 +84,7 @@ def reach(device: Any) -> float | None:
 
 def check_columns(names: Sequence[str], devices: Sequence[Any]) -> None:
     """Refuse columns that no device has. Raises ConfigError."""
-    known = list(dict.fromkeys(column.name for device in devices for column in all_columns(device)))
+    known = ["state", *dict.fromkeys(column.name for device in devices for column in all_columns(device))]
     for name in names:
         if name not in known:
             raise ConfigError(f"device_columns: no device here has a column {name!r}; there are {', '.join(known)}")

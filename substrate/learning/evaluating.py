@@ -7,13 +7,17 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.learning.backprop import Backprop, relative_error
-from substrate.learning.layered import INPUT, OUTPUT, chain, forward_delay, without_load
+from substrate.learning.layered import INPUT, OUTPUT, chain, forward_delay, is_reciprocal, without_load
 from substrate.learning.settings import TrainSettings
+from substrate.learning.settling import settle
 from substrate.losses import Loss, loss_named
 from substrate.network import Network
+from substrate.nodes.reciprocal import NOMINAL_IMPEDANCE
 from substrate.simulation import Simulation
 
 CHUNK = 512  # samples sent side by side
+SETTLED = 1e-4  # change of the field per round trip below which an answer of a reflecting network is read
+SETTLE_TRIPS = 200  # round trips waited for that at most
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ def score(z: np.ndarray, y: np.ndarray, loss: Loss, labels: bool) -> tuple[float
 class Evaluator:
     """Answers questions with the waves of a substrate, without disturbing the substrate that is being trained.
 
-    The samples pass a copy of the network whose load is a matched termination, from empty lines, for one transit.
+    The samples pass a copy of the network whose load only looks, from empty lines: for one transit where nothing
+    reflects, else until the field changes by less than ``SETTLED`` over a round trip.
     """
 
     def __init__(self, network: Network, settings: TrainSettings, labels: bool) -> None:
@@ -44,6 +49,12 @@ class Evaluator:
         self.plan = compile_network(self.network, settings.dt, reference_power=settings.reference_power)
         self.transit = round(forward_delay(network) / settings.dt)
         self.last_line = [stage.name for stage in chain(network) if stage.kind == "line"][-1]
+        self.reflects = is_reciprocal(network)
+        # At an open end the voltage is twice the arriving wave; a matched end reads the wave itself.
+        z = self.network.connections[self.last_line].line
+        assert z is not None
+        load_reflects = network.nodes[OUTPUT].law == "reciprocal_load"
+        self.volts_per_wave = 2.0 * np.sqrt(z.impedance / NOMINAL_IMPEDANCE) if load_reflects else 1.0
 
     def outputs(self, parameters: Mapping[str, np.ndarray], x: np.ndarray) -> tuple[np.ndarray, float]:
         """What reaches the output for each sample of ``x``, [samples, outputs], and the joules spent per sample."""
@@ -52,9 +63,12 @@ class Evaluator:
             part = x[start : start + CHUNK]
             simulation = self._simulation(parameters, len(part), start)
             simulation.hold({INPUT: part})
-            simulation.run(self.transit)
+            if self.reflects:
+                settle(simulation, SETTLED, limit=SETTLE_TRIPS * 2 * self.transit, while_steps=2 * self.transit)
+            else:
+                simulation.run(self.transit)
             forward, _ = simulation.field(self.last_line)
-            parts.append(forward[:, -1].T)
+            parts.append(self.volts_per_wave * forward[:, -1].T)
             ledger = simulation.take_ledger()
             joules += ledger["injected"] + ledger["gain"]
         return np.concatenate(parts), joules / len(x)
@@ -80,13 +94,20 @@ class Evaluator:
 def gradient_error(
     network: Network, settings: TrainSettings, parameters: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray
 ) -> float:
-    """Relative error of the gradient the frozen ports hear after one round trip, against exact backprop."""
+    """Relative error of the gradient that frozen ports hear once the waves have settled, against exact backprop.
+
+    Settled means one round trip where nothing reflects, else a field that no longer changes.
+    """
     plan = compile_network(network, settings.dt, reference_power=settings.reference_power)
     simulation = Simulation(plan, batch=len(x), backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
     for name, value in parameters.items():
         simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
     simulation.hold({INPUT: x, OUTPUT: y})
-    simulation.run(round(2.0 * forward_delay(network) / settings.dt))
+    round_trip = round(2.0 * forward_delay(network) / settings.dt)
+    if is_reciprocal(network):
+        settle(simulation, 1e-12, limit=2 * SETTLE_TRIPS * round_trip, while_steps=round_trip)
+    else:
+        simulation.run(round_trip)
     simulation.listen(1)
     heard = {name: -simulation.stepper.to_host(drive).astype(float) for name, drive in simulation.state.drive.items()}
     exact = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}

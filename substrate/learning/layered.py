@@ -1,14 +1,28 @@
 """Layers -> Network: builds the chain source, weights, line, activation, ..., line, load."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from substrate.compile_reciprocal import LAWS
 from substrate.errors import NetworkError
 from substrate.network import Line, Network
-from substrate.nodes import Activation, DataSource, Load, Termination, Weights
+from substrate.nodes import (
+    Activation,
+    DataSource,
+    IdealSource,
+    Launcher,
+    Load,
+    Node,
+    Receiver,
+    ReciprocalActivation,
+    ReciprocalLoad,
+    Termination,
+    Transformer,
+    Weights,
+)
 
 STAGE_OF = {  # law of a node -> what it does to a settled wave
     "weights": "weights",
@@ -16,6 +30,7 @@ STAGE_OF = {  # law of a node -> what it does to a settled wave
     "activation": "activation",
     "reciprocal_activation": "activation",
 }
+FAMILIES = ("matched", "transformer")
 INPUT, OUTPUT = "input", "load"  # the names of the two ends of a layered network
 
 
@@ -24,19 +39,24 @@ def layered(
     *,
     line: Line | Sequence[Line],
     activation: str = "tanh",
-    weights: str = "matched",
+    weights: str | Sequence[str] = "matched",
     loss: str = "cross_entropy",
     bias: bool = True,
     scale: float = 1.0,
     tap: float = 0.0,
+    beta: float = 1.0,
+    impedance: str | Sequence[float] = "equal",
     source_temperature: float = 0.0,
     load_temperature: float = 0.0,
     seed: int = 0,
 ) -> Network:
     """A feed-forward network as a wave substrate: weights ``w1 .. wL``, each followed by its line.
 
-    ``sizes`` are the channels from input to output; ``line`` is one for all layers or one each. Weights start normal
-    with variance ``scale^2 / inputs``, biases at zero. Raises NetworkError. Source: ``docs/theory.md``, "Matched".
+    ``sizes`` are the channels from input to output; ``line`` is one for all layers or one each. ``weights`` is
+    ``matched`` or ``transformer``, or one of them per layer; a reciprocal activation has a second line behind it.
+    ``beta`` nudges the load of transformer networks; ``impedance`` of their lines is ``equal``, ``matched`` (times the
+    mean squared singular value at every layer) or a number (ohm) per layer. Weights start normal with variance
+    ``scale^2 / inputs``, biases at zero. Raises NetworkError. Source: ``docs/theory.md``.
 
     >>> net = layered([4, 3, 2], line=Line(delay=1e-12))
     >>> print(net)
@@ -45,24 +65,95 @@ def layered(
     layers = len(sizes) - 1
     if layers < 1:
         raise NetworkError(f"A layered network needs at least an input and an output size, but sizes={list(sizes)}")
-    if weights != "matched":
-        raise NetworkError(f"Weights must be 'matched', but weights={weights!r}")
     lines = [line] * layers if isinstance(line, Line) else list(line)
     if len(lines) != layers:
         raise NetworkError(f"{layers} layers need one line, or {layers}, but {len(lines)} were given")
+    families = [weights] * layers if isinstance(weights, str) else list(weights)
+    if len(families) != layers or not set(families) <= set(FAMILIES):
+        raise NetworkError(f"Weights must be one of {FAMILIES}, or one per layer, but weights={weights!r}")
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x77])))
-    net = Network()
-    before = net.add(DataSource(sizes[0], source_temperature), INPUT)
-    for layer, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
-        matrix = rng.normal(0.0, scale / np.sqrt(inputs), (outputs, inputs))
-        mesh = net.add(Weights(matrix, np.zeros(outputs) if bias else None, tap), f"w{layer}")
-        net.connect(before, mesh)
-        if layer == layers:
-            before = net.add(Load(outputs, loss, load_temperature), OUTPUT)
+    matrices = [rng.normal(0.0, scale / np.sqrt(m), (n, m)) for m, n in pairwise(sizes)]
+    biases = [np.zeros(n) if bias else None for n in sizes[1:]]
+    builder = _LayerBuilder(lines, families, _impedances(lines, matrices, impedance), activation, beta)
+    builder.start(sizes[0], source_temperature)
+    for layer, (matrix, shift) in enumerate(zip(matrices, biases, strict=True)):
+        builder.weights(layer, matrix, shift, tap)
+        if layer < layers - 1:
+            builder.activation(layer, matrix.shape[0])
+        elif families[-1] == "matched":
+            builder.end(layer, Load(sizes[-1], loss, load_temperature))
         else:
-            before = net.add(Activation(outputs, activation), f"phi{layer}")
-        net.connect(mesh, before, lines[layer - 1], f"line{layer}")
-    return net
+            builder.end(layer, ReciprocalLoad(sizes[-1], loss, beta))
+    return builder.network
+
+
+def _impedances(
+    lines: Sequence[Line], matrices: Sequence[np.ndarray], rule: str | Sequence[float]
+) -> list[float]:
+    """Impedance of the line behind each layer, ohm."""
+    if rule == "equal":
+        return [line.impedance for line in lines]
+    if rule == "matched":
+        growth = np.cumprod([float(np.mean(np.linalg.svd(m, compute_uv=False) ** 2)) for m in matrices])
+        return [lines[0].impedance * float(factor) for factor in growth]
+    if isinstance(rule, str) or len(rule) != len(lines):
+        raise NetworkError(f"impedance must be equal, matched or one number per layer, but impedance={rule!r}")
+    return [float(value) for value in rule]
+
+
+class _LayerBuilder:
+    """Adds one stage after the other to a network, with what joins the two families where they meet."""
+
+    def __init__(
+        self, lines: Sequence[Line], families: Sequence[str], z: Sequence[float], activation: str, beta: float
+    ) -> None:
+        self.lines, self.families, self.z = lines, families, z
+        self.function, self.beta = activation, beta
+        self.network = Network()
+        self.before = ""
+
+    def start(self, channels: int, temperature: float) -> None:
+        matched = self.families[0] == "matched"
+        source = DataSource(channels, temperature) if matched else IdealSource(channels)
+        self.before = self.network.add(source, INPUT)
+
+    def weights(self, layer: int, matrix: np.ndarray, bias: np.ndarray | None, tap: float) -> None:
+        """The weights of a layer, behind a second line where what comes before reflects."""
+        name, here = f"w{layer + 1}", self.families[layer]
+        node = Weights(matrix, bias, tap) if here == "matched" else Transformer(matrix, bias)
+        self.network.add(node, name)
+        if layer == 0:
+            self.network.connect(self.before, name)
+            return
+        channels, previous = matrix.shape[1], self.families[layer - 1]
+        line = self._line(layer - 1)
+        if (previous, here) == ("matched", "transformer"):
+            launcher = self.network.add(Launcher(channels), f"launcher{layer}")
+            self.network.connect(self.before, launcher)
+            self.network.connect(launcher, name, line, f"line{layer}b")
+        elif (previous, here) == ("transformer", "matched"):
+            receiver = self.network.add(Receiver(channels, self.beta), f"receiver{layer}")
+            self.network.connect(self.before, receiver, line, f"line{layer}b")
+            self.network.connect(receiver, name)
+        else:
+            self.network.connect(self.before, name, None if here == "matched" else line, f"line{layer}b")
+
+    def activation(self, layer: int, channels: int) -> None:
+        matched = self.families[layer] == "matched"
+        node = Activation(channels, self.function) if matched else ReciprocalActivation(channels, self.function)
+        self.end(layer, node)
+
+    def end(self, layer: int, node: Node) -> None:
+        """The node at the far end of a layer's line."""
+        name = OUTPUT if node.law.endswith("load") else f"phi{layer + 1}"
+        self.network.add(node, name)
+        self.network.connect(f"w{layer + 1}", name, self._line(layer), f"line{layer + 1}")
+        self.before = name
+
+    def _line(self, layer: int) -> Line:
+        if self.families[layer] == "matched":
+            return self.lines[layer]
+        return replace(self.lines[layer], impedance=self.z[layer])
 
 
 @dataclass(frozen=True)
@@ -104,11 +195,20 @@ def forward_delay(network: Network) -> float:
     return sum(line.delay for line in lines if line is not None)
 
 
+def is_reciprocal(network: Network) -> bool:
+    """Whether any node reflects, so that waves ring before they settle."""
+    return any(node.law in LAWS for node in network.nodes.values())
+
+
 def without_load(network: Network) -> Network:
-    """The same network with its load replaced by a matched termination: what answers a question does not correct it."""
+    """The same network with a load that only looks: what answers a question does not correct it."""
     quiet = Network()
     for name, node in network.nodes.items():
-        quiet.add(Termination(node.channels, node.temperature) if isinstance(node, Load) else node, name)
+        if isinstance(node, Load):
+            node = Termination(node.channels, node.temperature)
+        elif isinstance(node, ReciprocalLoad):
+            node = replace(node, beta=0.0)
+        quiet.add(node, name)
     for c in network.connections.values():
         quiet.connect(str(c.first), str(c.second), c.line, c.name)
     return quiet

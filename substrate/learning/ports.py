@@ -20,6 +20,10 @@ class Device(Protocol):
     """What a port needs of a device; ``devices/device.py`` has the whole contract."""
 
     @property
+    def states(self) -> tuple[Any, ...]:
+        """What a cell remembers: things with name, unit, lo and hi; the first is what a drive moves."""
+
+    @property
     def normals(self) -> int:
         """Standard normals per cell that one advance consumes."""
 
@@ -131,13 +135,14 @@ class PortBank:
 
     def port_values(self, kind: str) -> dict[str, np.ndarray]:
         """Host arrays per parameter, each in its own shape; ``kind`` is ``values``, ``drive`` or ``absorbed``."""
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for group in self.groups:
             arrays |= self._split(group, self.simulation.stepper.to_host(getattr(group, kind)))
         return arrays
 
     def _split(self, group: PortGroup, flat: np.ndarray) -> dict[str, np.ndarray]:
-        arrays, start = {}, 0
+        arrays: dict[str, np.ndarray] = {}
+        start = 0
         for name in group.names:
             shape = self.simulation.state.parameters[name].shape
             stop = start + int(np.prod(shape))
@@ -185,7 +190,7 @@ class PortBank:
             kept = {} if group.books is None else group.books.kept
             for name in {"leaked", "noise"} & set(kept):
                 found[f"{name}_J"] = found.get(f"{name}_J", 0.0) + float(kept[name].sum()) * joule
-            for state in group.device.states:  # type: ignore[attr-defined]
+            for state in group.device.states:
                 if state.unit == JOULE and state.name in group.state:
                     work = float(group.state[state.name].sum(dtype=np.float64))
                     found["tuning_J"] = found.get("tuning_J", 0.0) + work

@@ -40,14 +40,10 @@ def tables(network: Network, bank: PortBank, simulation: Simulation) -> dict[str
     specs = {f"/metrics/epoch/{name}": TableSpec((), "f8", *about) for name, about in EPOCH_METRICS.items()}
     specs |= {f"/metrics/batch/{name}": TableSpec((), "f8", *about) for name, about in BATCH_METRICS.items()}
     specs["/devices/time"] = TableSpec((), "f8", "s", "simulated time of the sample")
-    for name, array in bank.port_values("values").items():
-        specs[f"/devices/{name}/value"] = TableSpec(array.shape, value, "1", "what the waves see")
-        specs[f"/devices/{name}/drive"] = TableSpec(
-            array.shape, value, "1", "minus the gradient heard in the last tick"
-        )
-        specs[f"/devices/{name}/absorbed"] = TableSpec(
-            array.shape, value, "J", "energy dissipated in the device so far: loss taken away x reference power x dwell"
-        )
+    for column, arrays in bank.trace(1.0):
+        for name, array in arrays.items():
+            about = (column.unit, column.description)
+            specs[f"/devices/{name}/{column.name}"] = TableSpec(array.shape, column.dtype or value, *about)
     specs["/ledger/time"] = TableSpec((), "f8", "s", "simulated time at the end of the row")
     for name in LEDGER:
         specs[f"/ledger/{name}"] = TableSpec((), "f8", "J", "energy since the row before, all samples of the batch")
@@ -95,14 +91,9 @@ class RunRecorder:
         if self.writer is None:
             return
         self.writer.append("/devices/time", time)
-        for kind, table, factor in (
-            ("values", "value", 1.0),
-            ("drive", "drive", 1.0),
-            ("absorbed", "absorbed", self.joule),
-        ):
-            for name, array in self.bank.port_values(kind).items():
-                row = array if factor == 1.0 else (array * factor).astype(array.dtype)
-                self.writer.append(f"/devices/{name}/{table}", row)
+        for column, arrays in self.bank.trace(self.joule):
+            for name, array in arrays.items():
+                self.writer.append(f"/devices/{name}/{column.name}", array)
 
     def ledger(self, time: float, ledger: Ledger) -> None:
         """One row of the energy books."""

@@ -5,24 +5,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from substrate.errors import ConfigError
+from substrate.learning.device_columns import PLAIN
 
 
 @dataclass(frozen=True)
 class RecordSettings:
     """What a run writes, and how often.
 
-    ``device_every``: batches between samples of the device traces; ``ledger_every_tick``: a ledger row per device tick
-    rather than per batch; ``field_batches``: at the start and the end of the run, how many batches have the wave field
-    along every line recorded at every tick; ``checkpoint_seconds``: wall time between checkpoints (0: every batch).
+    ``device_every``: batches between samples of the device traces; ``device_columns``: what they hold of every cell
+    (substrate/learning/device_columns.py lists what there is; ``value`` is always there); ``ledger_every_tick``: a
+    ledger row per device tick rather than per batch; ``field_batches``: at the start and the end of the run, how many
+    batches have the wave field along every line recorded at every tick; ``checkpoint_seconds``: wall time between
+    checkpoints (0: every batch).
     """
 
     device_every: int = 10
+    device_columns: tuple[str, ...] = PLAIN
     ledger_every_tick: bool = False
     field_batches: int = 3
     checkpoint_seconds: float = 10.0
     compression: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "device_columns", tuple(dict.fromkeys(["value", *self.device_columns])))
         if self.device_every < 1:
             raise ConfigError(f"device_every counts batches and must be at least 1, but it is {self.device_every}")
         if self.field_batches < 0:

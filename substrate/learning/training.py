@@ -66,7 +66,7 @@ class Trainer:
         self.simulation = Simulation(
             plan, batch=settings.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed
         )
-        self.bank = PortBank(self.simulation, device, seed=settings.seed)
+        self.bank = PortBank(self.simulation, device, seed=settings.seed, columns=settings.record.device_columns)
         self.presenter = Presenter(network, self.simulation, self.bank, settings)
         self.reference = DigitalTraining(network, self.bank, settings.dwell)
         self.evaluator = Evaluator(network, settings, labels=dataset.classes > 0)
@@ -207,6 +207,7 @@ class Trainer:
             "energy_per_update_J": tally.supplied / tally.batches,
             "device_energy_per_update_J": self.bank.absorbed * joule / tally.batches,
             "energy_per_inference_J": tally.energy_per_inference,
+            **{f"devices_{name}": number for name, number in self.bank.totals(joule).items()},
             "wall_s": wall,
         }
 

@@ -2,10 +2,13 @@
 
 from substrate.nodes.activation import Activation
 from substrate.nodes.base import Node, Port
+from substrate.nodes.control import ControlCell, SeriesImpedance, ShuntAdmittance
 from substrate.nodes.kirchhoff import ParallelJunction, SeriesJunction
 from substrate.nodes.load import Load
 from substrate.nodes.lumped import Capacitor, Inductor, Open, Resistor, Short, VoltageSource
-from substrate.nodes.lumped_two import Gyrator, ParallelRLC, Series, SeriesRLC, Shunt, Transformer
+from substrate.nodes.lumped_two import Gyrator, IdealTransformer, ParallelRLC, Series, SeriesRLC, Shunt
+from substrate.nodes.nonlinear import Diode, Varactor
+from substrate.nodes.nonlinear_waves import KerrPhase, SaturableAbsorber, TanhGain
 from substrate.nodes.photonic import (
     Amplifier,
     Attenuator,
@@ -34,12 +37,16 @@ __all__ = [
     "Attenuator",
     "Capacitor",
     "Circulator",
+    "ControlCell",
     "Coupler",
     "DataSource",
+    "Diode",
     "Gyrator",
     "IdealSource",
+    "IdealTransformer",
     "Inductor",
     "Isolator",
+    "KerrPhase",
     "LaserSource",
     "Launcher",
     "Load",
@@ -54,13 +61,18 @@ __all__ = [
     "ReciprocalActivation",
     "ReciprocalLoad",
     "Resistor",
+    "SaturableAbsorber",
     "Series",
+    "SeriesImpedance",
     "SeriesJunction",
     "SeriesRLC",
     "Short",
     "Shunt",
+    "ShuntAdmittance",
+    "TanhGain",
     "Termination",
     "Transformer",
+    "Varactor",
     "VoltageSource",
     "Weights",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from substrate.nodes.base import Port
 from substrate.nodes.linear import Memoryless
 
 
+@cache
 def _ports(owner: str, count: int) -> tuple[Port, ...]:
     if count < 2:
         raise NetworkError(f"{owner} joins at least 2 lines, but count={count}")

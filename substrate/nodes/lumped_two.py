@@ -186,12 +186,12 @@ class ParallelRLC(_Resonator):
 
 
 @dataclass(frozen=True)
-class Transformer(Memoryless):
+class IdealTransformer(Memoryless):
     """An ideal transformer: ``v(in) = ratio v(out)``, lossless and reciprocal; ports in, out. Raises NetworkError.
 
     Source: Belevitch 1968, section 3.
 
-    >>> Transformer(2.0).matrix([200.0, 50.0])[:, 0].tolist()  # it matches 200 ohm to 50 ohm
+    >>> IdealTransformer(2.0).matrix([200.0, 50.0])[:, 0].tolist()  # it matches 200 ohm to 50 ohm
     [0.0, 1.0]
     """
 

@@ -147,13 +147,14 @@ class Launcher(Node):
 class Receiver(Node):
     """From the reciprocal to the matched family: the voltage becomes a forward wave, the returning wave a current.
 
-    Left: ``i = p``; right: forward ``v``, arriving backward ``p``.
+    Left: ``i = beta p``; right: forward ``v``, arriving backward ``p``.
 
     >>> Receiver(8).ports[0]
     Port(name='left', channels=8)
     """
 
     channels: int
+    beta: float = 1.0
     law: ClassVar[str] = "receiver"
 
     def __post_init__(self) -> None:

@@ -125,7 +125,8 @@ def _draw_way(figure: Figure, panels: np.ndarray, stretches: list[Stretch], cloc
     for axes, image in zip(panels, images, strict=True):
         x = np.arange(image.shape[1] + 1) * clock.dt * factor
         y = np.arange(image.shape[0] + 1) * clock.dt * factor
-        mesh = axes.pcolormesh(x, y, np.maximum(image, floor), norm=norm, cmap="viridis", shading="flat", rasterized=True)
+        shown = np.maximum(image, floor)
+        mesh = axes.pcolormesh(x, y, shown, norm=norm, cmap="viridis", shading="flat", rasterized=True)
     assert mesh is not None
     label = "forward, rms amplitude" if way == "forward" else "returning, rms amplitude"
     figure.colorbar(mesh, ax=list(panels), label=label, pad=0.02, aspect=18)

@@ -154,6 +154,8 @@ GOLDEN = {
     "share_after_tau": grating_share,
     "capacitance_1_V": lambda device: device.capacitance(np, 1.0),
     "capacitance_15_V": lambda device: device.capacitance(np, 15.0),
+    "sigma_full": lambda device: device.sigma(np, np.array(device.g_max)),
+    "sigma_half": lambda device: device.sigma(np, np.array(device.g_max / 2)),
     "variance_of_a_quadratic_well": well_variance,
     "scalar_descent_v36": scalar_descent,
     "velocity_after_tau": velocity_after_tau,

@@ -43,7 +43,9 @@ def test_every_backend_trains_the_same(backend):
     settings = replace(SETTINGS, dwell=6 * DT, batch=120)
     data = load_dataset("digits", seed=0)
     data = replace(data, x_train=data.x_train[:240], y_train=data.y_train[:240], x_test=data.x_test[:20])
-    data = replace(data, y_test=data.y_test[:20], x_validation=data.x_validation[:0], y_validation=data.y_validation[:0])
+    data = replace(
+        data, y_test=data.y_test[:20], x_validation=data.x_validation[:0], y_validation=data.y_validation[:0]
+    )
     runs = [Trainer(network, data, port(settings), replace(settings, backend=name)) for name in (backend, "cpu")]
     summaries = [run.run() for run in runs]
     assert summaries[0]["test_loss"] == pytest.approx(summaries[1]["test_loss"], rel=1e-10)

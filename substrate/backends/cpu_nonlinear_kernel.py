@@ -1,0 +1,285 @@
+"""Compiled loop that steps clusters with nonlinear elements: matrix, elements, matrix, one step after the other."""
+
+import math
+from collections import namedtuple
+
+import numpy as np
+from numba import njit, prange
+
+from substrate.backends.cpu_elements import answer, transfer, varactor_energy
+from substrate.nodes.nonlinear import VARACTOR
+
+CLUSTERS = 32  # per unit of parallel work
+ROUNDS = 200  # of the coupled iteration
+CLOSE = 2e-15  # of the largest wave: when a coupled iteration is done
+
+Layout = namedtuple(
+    "Layout",
+    "matrices which base stride side delay_class weight inputs observed energy kinds waves parameters impedances roots dt",
+)
+
+
+@njit(cache=True)
+def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-def]
+    """Rows ``first .. last`` of ``y = matrix x``, all ``[parts, rows, batch]``; ``matrix`` ``[parts, batch or 1, ...]``."""
+    shared, columns = matrix.shape[1] == 1, matrix.shape[3]
+    for i in range(first, last):
+        for p in range(parts):
+            for b in range(batch):
+                y[p, i, b] = 0.0
+        for j in range(columns):
+            for b in range(batch):
+                s = 0 if shared else b
+                m = matrix[0, s, i, j]
+                y[0, i, b] += m * x[0, j, b]
+                if parts == 2:
+                    n = matrix[1, s, i, j]
+                    y[0, i, b] -= n * x[1, j, b]
+                    y[1, i, b] += m * x[1, j, b] + n * x[0, j, b]
+
+
+@njit(cache=True)
+def _reflect(layout, c, k, b, wave, before, out):  # type: ignore[no-untyped-def]
+    """Put into ``out`` what element ``k`` sends back when ``wave`` arrives, how that changes, and its charge."""
+    samples = layout.impedances.shape[2]
+    z, root = layout.impedances[c, k, b % samples], layout.roots[c, k, b % samples]
+    v, i, dv, di, good, charge = answer(
+        layout.kinds[k], layout.parameters[c, k], b % layout.parameters.shape[3], 1.0, z, 2.0 * root * wave, before, layout.dt
+    )
+    out[0], out[1], out[2] = 0.5 * (v - z * i) / root, (dv - z * di) / (dv + z * di), charge
+    return good
+
+
+@njit(cache=True)
+def _alone(layout, c, k, b, e, g, before):  # type: ignore[no-untyped-def]
+    """One element on a linear rest that answers ``e + g b`` to a wave ``b``: wave sent back, charge, converged."""
+    samples = layout.impedances.shape[2]
+    z, root = layout.impedances[c, k, b % samples], layout.roots[c, k, b % samples]
+    p, q = 1.0 - g, (1.0 + g) * z
+    if p < -1e-12 or q < -1e-12 * z:  # the rest is active here: there may be no answer, or several
+        return 0.0, before, False
+    v, i, _, _, good, charge = answer(
+        layout.kinds[k], layout.parameters[c, k], b % layout.parameters.shape[3], max(p, 0.0), max(q, 0.0),
+        2.0 * root * e, before, layout.dt,
+    )  # fmt: skip
+    return 0.5 * (v - z * i) / root, charge, good
+
+
+@njit(cache=True)
+def solve_dense(a, b):  # type: ignore[no-untyped-def]
+    """Solve ``a x = b`` in place by elimination with row pivots; the answer is left in ``b``."""
+    n = len(b)
+    for col in range(n):
+        pivot = col
+        for row in range(col + 1, n):
+            if abs(a[row, col]) > abs(a[pivot, col]):
+                pivot = row
+        if a[pivot, col] == 0.0:
+            return False
+        if pivot != col:
+            for j in range(n):
+                a[col, j], a[pivot, j] = a[pivot, j], a[col, j]
+            b[col], b[pivot] = b[pivot], b[col]
+        for row in range(col + 1, n):
+            factor = a[row, col] / a[col, col]
+            for j in range(col, n):
+                a[row, j] -= factor * a[col, j]
+            b[row] -= factor * b[col]
+    for row in range(n - 1, -1, -1):
+        for j in range(row + 1, n):
+            b[row] -= a[row, j] * b[j]
+        b[row] /= a[row, row]
+    return True
+
+
+@njit(cache=True)
+def _mismatch(layout, c, b, e, g, waves, charges, w, out, miss):  # type: ignore[no-untyped-def]
+    """``miss = w - e - g reflected(w)`` with the reflections in ``out``; returns its largest entry, or inf."""
+    n, largest, good = len(e), 0.0, True
+    for k in range(n):
+        good &= _reflect(layout, c, waves + k, b, w[k], charges[c, waves + k, b], out[k])
+    for k in range(n):
+        miss[k] = w[k] - e[k]
+        for j in range(n):
+            miss[k] -= g[k, j] * out[j, 0]
+        largest = max(largest, abs(miss[k]))
+    return largest if good and math.isfinite(largest) else math.inf
+
+
+@njit(cache=True)
+def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
+    """Several elements on one linear rest: damped Newton in the waves that reach them; returns whether it converged.
+
+    Passive elements reflect less change than they get, so that averaged substitution (Krasnoselskij 1955) converges too; it takes
+    a step wherever Newton does not get closer.
+    """
+    n = len(e)
+    w, trial, miss, tried = e.copy(), np.empty(n), np.empty(n), np.empty(n)
+    jacobian, other = np.empty((n, n)), np.zeros((n, 3))
+    size = _mismatch(layout, c, b, e, g, waves, charges, w, out, miss)
+    for _ in range(ROUNDS):
+        scale = 1e-300
+        for k in range(n):
+            scale = max(scale, abs(e[k]), abs(w[k]), abs(out[k, 0]))
+        if size <= CLOSE * n * scale:
+            return True
+        for k in range(n):
+            for j in range(n):
+                jacobian[k, j] = (1.0 if j == k else 0.0) - g[k, j] * out[j, 1]
+            trial[k] = miss[k]
+        better = math.isfinite(size) and solve_dense(jacobian, trial)
+        length, closer = 1.0, math.inf
+        while better and length > 0.1:
+            tried[:] = w - length * trial
+            closer = _mismatch(layout, c, b, e, g, waves, charges, tried, other, jacobian[0])
+            if closer < (1.0 - 0.3 * length) * size:
+                break
+            length *= 0.5
+        if not (better and length > 0.1):
+            if size <= 1e3 * CLOSE * n * scale:  # as close as rounding lets it
+                return True
+            tried[:] = w - 0.5 * miss
+        w[:] = tried
+        size = _mismatch(layout, c, b, e, g, waves, charges, w, out, miss)
+    return False
+
+
+@njit(cache=True)
+def _elements(layout, c, b, matrix, ports, x, y, charges, out):  # type: ignore[no-untyped-def]
+    """Answer of all voltage-current elements of one cluster and sample, from waves ``y`` into ``x``; -1, or which one failed."""
+    waves, inner = layout.waves, len(layout.kinds)
+    n, s = inner - waves, b if matrix.shape[1] > 1 else 0
+    first = ports + waves
+    if n == 1:
+        g = matrix[0, s, first, first]
+        x[0, first, b], charges[c, waves, b], good = _alone(layout, c, waves, b, y[0, first, b], g, charges[c, waves, b])
+        return -1 if good else waves
+    e, g = y[0, first : first + n, b].copy(), matrix[0, s, first : first + n, first : first + n]
+    if not _together(layout, c, b, e, g, waves, charges, out):
+        return waves
+    for k in range(n):
+        x[0, first + k, b], charges[c, waves + k, b] = out[k, 0], out[k, 2]
+    return -1
+
+
+@njit(cache=True)
+def _scatter(layout, c, matrix, ports, parts, x, y, charges, out):  # type: ignore[no-untyped-def]
+    """One step of one cluster for all samples, from ``x`` to ``y``; returns -1, or which element failed."""
+    batch, waves, inner, failed = x.shape[2], layout.waves, len(layout.kinds), -1
+    for k in range(inner):
+        for p in range(parts):
+            for b in range(batch):
+                x[p, ports + k, b] = 0.0
+    rows(x, y, matrix, ports, ports + waves, parts, batch)
+    for k in range(waves):
+        for b in range(batch):
+            im = y[1, ports + k, b] if parts == 2 else 0.0
+            sample = b % layout.parameters.shape[3]
+            re, im = transfer(layout.kinds[k], layout.parameters[c, k], sample, y[0, ports + k, b], im)
+            x[0, ports + k, b] = re
+            if parts == 2:
+                x[1, ports + k, b] = im
+    if inner > waves:
+        rows(x, y, matrix, ports + waves, ports + inner, parts, batch)
+        for b in range(batch):
+            wrong = _elements(layout, c, b, matrix, ports, x, y, charges, out)
+            failed = wrong if failed < 0 else failed
+    rows(x, y, matrix, 0, ports, parts, batch)
+    rows(x, y, matrix, ports + inner, matrix.shape[2], parts, batch)
+    return failed
+
+
+@njit(cache=True)
+def _address(layout, c, j, k, cell, parity, first, batch):  # type: ignore[no-untyped-def]
+    """Where the wave of step ``k`` of the block lies at port ``j``."""
+    group = layout.delay_class[c, j]
+    plane = layout.side[c, j] ^ parity[group]
+    if k < first[group]:
+        return layout.base[c, j] + plane * layout.stride[c, j] + (cell[group] + k) * batch
+    return layout.base[c, j] + (plane ^ 1) * layout.stride[c, j] + (k - first[group]) * batch
+
+
+@njit(cache=True)
+def _charged(layout, c, charges):  # type: ignore[no-untyped-def]
+    """Joules in the charges of one cluster."""
+    total = 0.0
+    for k in range(len(layout.kinds)):
+        if layout.kinds[k] == VARACTOR:
+            for b in range(charges.shape[2]):
+                par, s = layout.parameters[c, k], b % layout.parameters.shape[3]
+                law = (par[1, s], par[2, s], par[3, s], par[4, s], par[5, s], par[6, s], par[7, s], par[8, s])
+                total += varactor_energy(charges[c, k, b], law)
+    return total
+
+
+@njit(cache=True)
+def _gather(layout, c, k, ports, start, arena, inputs, at, where, x):  # type: ignore[no-untyped-def]
+    """Collect what arrives and what sources feed in step ``k`` into ``x``; returns the power that arrives."""
+    parts, batch, power = x.shape[0], x.shape[2], 0.0
+    cell, parity, first = where
+    for j in range(ports):
+        at[j] = _address(layout, c, j, k, cell, parity, first, batch)
+        for p in range(parts):
+            for b in range(batch):
+                value = arena[p, at[j] + b]
+                x[p, j, b] = value
+                power += value * value
+    for p in range(parts):
+        for u in range(layout.inputs.shape[1]):
+            for b in range(batch):
+                x[p, start + u, b] = inputs[p, layout.inputs[c, u], k, b]
+    return power
+
+
+@njit(cache=True)
+def _spread(layout, c, k, ports, start, arena, seen, at, x, y, total):  # type: ignore[no-untyped-def]
+    """Write what leaves in step ``k``, keep the states, show probes what they see."""
+    parts, batch, count = x.shape[0], x.shape[2], layout.energy.shape[1]
+    for p in range(parts):
+        for j in range(ports):
+            square = 0.0
+            for b in range(batch):
+                arena[p, at[j] + b] = y[p, j, b]
+                square += arena[p, at[j] + b] * arena[p, at[j] + b]
+            total[1] += square
+            total[2] += layout.weight[c, j] * square
+        for s in range(count):
+            for b in range(batch):
+                x[p, start + s, b] = y[p, start + s, b]
+        for o in range(layout.observed.shape[1]):
+            for b in range(batch):
+                seen[p, layout.observed[c, o], k, b] = y[p, start + count + o, b]
+
+
+def _step_nonlinear(layout, arena, where, steps, inputs, seen, memory, charges, totals, failed):  # type: ignore[no-untyped-def]
+    """Advance all clusters by one block.
+
+    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``totals`` ``[chunks, 5]``:
+    arrived, left, lost in lines, into states (amplitude^2), into charges (J). ``failed`` ``[chunks, 3]``: cluster, element, step.
+    """
+    clusters, ports = layout.base.shape
+    parts, batch, count = len(arena), charges.shape[2], layout.energy.shape[1]
+    inner, width = len(layout.kinds), layout.matrices.shape[4]
+    for chunk in prange(len(totals)):
+        x, y = np.zeros((parts, width, batch)), np.zeros((parts, layout.matrices.shape[3], batch))
+        at, out, total = np.empty(ports, np.int64), np.zeros((inner, 3)), totals[chunk]
+        for c in range(chunk * CLUSTERS, min(clusters, (chunk + 1) * CLUSTERS)):
+            start, matrix = ports + inner, layout.matrices[layout.which[c]]
+            total[4] -= _charged(layout, c, charges)
+            for s in range(count):
+                x[:, start + s] = memory[:, c, s]
+                total[3] -= layout.energy[c, s] * np.sum(memory[:, c, s] ** 2)
+            for k in range(steps):
+                total[0] += _gather(layout, c, k, ports, start + count, arena, inputs, at, where, x)
+                wrong = _scatter(layout, c, matrix, ports, parts, x, y, charges, out)
+                if wrong >= 0 and failed[chunk, 0] < 0:
+                    failed[chunk, 0], failed[chunk, 1], failed[chunk, 2] = c, wrong, k
+                _spread(layout, c, k, ports, start, arena, seen, at, x, y, total)
+            for s in range(count):
+                memory[:, c, s] = x[:, start + s]
+                total[3] += layout.energy[c, s] * np.sum(memory[:, c, s] ** 2)
+            total[4] += _charged(layout, c, charges)
+
+
+step_nonlinear = njit(cache=True)(_step_nonlinear)
+step_nonlinear_parallel = njit(cache=True, parallel=True)(_step_nonlinear)
