@@ -117,7 +117,7 @@ class Card:
 def card(name_or_path: str | Path, *, conditions: Mapping[str, float] | None = None, **overrides: Any) -> Device:
     """A device made from a card of the catalogue or from a card file, with some of its numbers replaced.
 
-    `overrides` are fields of the device class, in SI units; `conditions` say where it will work ({"temperature": 300.0}).
+    `overrides` are fields of the device class, in SI units; `conditions` say where it works ({"temperature": 300.0}).
     Raises CardError; warns where the card holds numbers that nobody has read in a source (UnverifiedCardWarning), and
     where conditions or overrides leave the ranges in which its numbers were obtained (OutsideValidityWarning).
 

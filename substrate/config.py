@@ -85,6 +85,8 @@ def build_network(config: TrainConfig) -> Network:
         bias=about.bias,
         scale=about.scale,
         tap=about.tap,
+        beta=about.beta,
+        impedance=about.impedance,
         source_temperature=about.source_temperature,
         load_temperature=about.load_temperature,
         seed=config.seed,
@@ -98,6 +100,7 @@ def _line(table: LineTable) -> Line:
         loss_db=table.loss,
         loss_db_back=table.loss_back,
         temperature=table.temperature,
+        lowpass=table.lowpass or 0.0,
     )
 
 

@@ -45,12 +45,17 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+Family = Literal["matched", "transformer"]
+
+
 class NetworkTable(Strict):
     """[network]: the layers, and what stands at both ends."""
 
     layers: Annotated[list[Count], Field(min_length=2, examples=[[64, 48, 32, 10]])]
     activation: Literal["tanh", "relu", "sigmoid", "softplus", "identity"] = "tanh"
-    weights: Literal["matched"] = "matched"
+    weights: Family | list[Family] = "matched"
+    beta: Annotated[Number, Field(gt=0)] = 1.0  # by which the load of transformer weights nudges
+    impedance: Literal["equal", "matched"] = "equal"  # of the lines between transformer weights
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
     bias: bool = True
     scale: Annotated[Number, Field(ge=0)] = 1.0  # of the initial weights: standard deviation times sqrt(inputs)
@@ -67,6 +72,7 @@ class LineTable(Strict):
     loss: Decibels = 0.0
     loss_back: Decibels | None = None
     temperature: Temperature = 0.0
+    lowpass: Time | None = None  # time constant of the low-pass at its ends, which damps what rings and lets DC through
 
 
 class ClockTable(Strict):

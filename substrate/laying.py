@@ -148,7 +148,8 @@ def chain_scattering(a: Any, b: Any, c: Any, d: Any, z: Sequence[Any]) -> np.nda
     through = 2.0 * np.sqrt(z1 * z2) / total
     reflected = (a * z2 + b - c * z1 * z2 - d * z1) / total
     back = (-a * z2 + b - c * z1 * z2 + d * z1) / total
-    return np.moveaxis(np.array([[reflected, through * (a * d - b * c)], [through, back]]), (0, 1), (-2, -1))
+    # Reciprocal: a d - b c = 1, which a long lossy line would not show in floating point.
+    return np.moveaxis(np.array([[reflected, through], [through, back]]), (0, 1), (-2, -1))
 
 
 def whole_steps(name: str, delay: float, dt: float) -> int:

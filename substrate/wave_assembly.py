@@ -290,9 +290,7 @@ class _Discrete:
         """Table row of ``z^-steps``."""
         steps = self.plan.lines[line].steps
         if steps not in self.passes:
-            term = self.equations.term((self.shift**-steps)[:, None] + np.zeros((1, 1)))
-            assert term is not None
-            self.passes[steps] = term[1]
+            self.passes[steps] = self.equations.table((self.shift**-steps)[:, None])
         return self.passes[steps]
 
     def _entries(self, matrix: np.ndarray, group: ClusterGroup) -> Entries:

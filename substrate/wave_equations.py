@@ -39,8 +39,12 @@ class WaveEquations:
             array = array[:, None]
         if array.shape[1] == 1 and (len(array) == 1 or array.strides[0] == 0):
             return self.term(array[0, 0])
-        self.values.append(array)
-        return 1.0, len(self.values) - 1
+        return 1.0, self.table(array)
+
+    def table(self, values: np.ndarray) -> int:
+        """Keep ``values`` ``[points or 1, batch or 1]`` as a row of the table; which one."""
+        self.values.append(values)
+        return len(self.values) - 1
 
     def per_sample(self, value: Any) -> Term | None:
         """A number, or one per sample of the batch, as an entry can hold it."""

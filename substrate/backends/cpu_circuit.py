@@ -62,22 +62,29 @@ class CircuitStepper:
     def __init__(self, plan: Plan, state: State, batch: int, seed: int, batch_offset: int) -> None:
         self.plan, self.state, self.batch = plan, state, batch
         parts, dtype = state.arena.shape[0], state.arena.dtype
-        self.program, self.owner = build_program(plan, parts, batch, dtype)
+        if plan.clusters:
+            self.program, self.owner = build_program(plan, parts, batch, dtype)
         self.longest = _longest(plan, batch, parts)
         self.inputs = Inputs(plan, parts, batch, dtype, seed, batch_offset, self.longest)
         self.seen = np.zeros((parts, plan.observed, self.longest, batch), dtype)
         self.memory = _flat_memory(state, parts, dtype)
         work = sum(len(g.which) * g.ports for g in plan.clusters) * plan.block * batch
-        self.parallel = work >= PARALLEL_FROM and len(self.owner) > 1
+        self.parallel = work >= PARALLEL_FROM and len(self.owner) > 1 if plan.clusters else False
         self.column = [_column(plan, group) for group in plan.clusters]
         self.nonlinear = NonlinearStepper(plan, state, batch) if plan.nonlinear else None
 
     def step(self, steps: int) -> None:
         """Step all clusters by ``steps`` <= ``longest``."""
+        self.inputs.prepare(self.state.step, steps)
+        if self.plan.clusters:
+            self._step_linear(steps)
+        if self.nonlinear is not None:
+            self.nonlinear.step(steps, self.inputs.block, self.seen)
+
+    def _step_linear(self, steps: int) -> None:
         from substrate.backends import cpu_clusters as kernels
 
         state, parts = self.state, len(self.memory)
-        self.inputs.prepare(state.step, steps)
         inputs, seen = self.inputs.block.reshape(parts, -1), self.seen.reshape(parts, -1)
         totals, span = np.zeros((len(self.owner), 3)), self.longest * self.batch
         kernel = kernels.step_clusters_parallel if self.parallel else kernels.step_clusters
@@ -91,8 +98,6 @@ class CircuitStepper:
                 net, lost = net - inside - outside, lost + outside
             row[LINES] += lost
             row[column] += (net - stored) if column == NET_FORWARD else (stored - net)
-        if self.nonlinear is not None:
-            self.nonlinear.step(steps, self.inputs.block, self.seen)
 
     def observed(self, row: int, steps: int) -> np.ndarray:
         """What one observed row saw in the last call, ``[1, steps, batch]``, complex where waves are."""

@@ -9,7 +9,7 @@ from substrate.backends.cpu_program import STEPWISE, STREAM, STRIP
 
 # Sums of squares for the ledger may be added in any order; nothing else is loosened.
 FAST = {"reassoc", "contract", "nsz"}
-PIECE = 4096  # numbers whose squares are added up in the precision of the waves
+PIECE = 1024  # numbers whose squares are added up in the precision of the waves
 TILE = 128  # numbers copied at once by clusters that cannot work in place
 
 
@@ -19,27 +19,26 @@ def loop(function: Any) -> Any:
 
 
 @loop
-def _one_port(arena, v, i, count):  # type: ignore[no-untyped-def]
+def _one_port(a, v):  # type: ignore[no-untyped-def]
     """Returns the energy that arrived and that left."""
-    arrived = arena[i] - arena[i]
+    energy = a.dtype.type(0.0)
     gamma = v[0]
-    for e in range(count):
-        x = arena[i + e]
-        arena[i + e] = gamma * x
-        arrived += x * x
-    return arrived, gamma * gamma * arrived
+    for e in range(len(a)):
+        x = a[e]
+        a[e] = gamma * x
+        energy += x * x
+    return energy, gamma * gamma * energy
 
 
 @loop
-def _two_ports(arena, v, i, j, count):  # type: ignore[no-untyped-def]
+def _two_ports(a, b, v):  # type: ignore[no-untyped-def]
     """Returns the energy that arrived and that left through either port."""
     v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
-    arrived = arena[i] - arena[i]
-    left_0, left_1 = arrived, arrived
-    for e in range(count):
-        x, y = arena[i + e], arena[j + e]
+    arrived = left_0 = left_1 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y = a[e], b[e]
         p, q = v00 * x + v01 * y, v10 * x + v11 * y
-        arena[i + e], arena[j + e] = p, q
+        a[e], b[e] = p, q
         arrived += x * x + y * y
         left_0 += p * p
         left_1 += q * q
@@ -47,29 +46,27 @@ def _two_ports(arena, v, i, j, count):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _strip(arena, v, i, j, count):  # type: ignore[no-untyped-def]
-    """Two-ports side by side, each with its own matrix: ``v`` is ``[4, count]``, flat."""
-    arrived = arena[i] - arena[i]
-    left = arrived
-    for e in range(count):
-        x, y = arena[i + e], arena[j + e]
-        p, q = v[e] * x + v[count + e] * y, v[2 * count + e] * x + v[3 * count + e] * y
-        arena[i + e], arena[j + e] = p, q
+def _strip(a, b, v00, v01, v10, v11):  # type: ignore[no-untyped-def]
+    """Two-ports side by side, each with its own matrix."""
+    arrived = left = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y = a[e], b[e]
+        p, q = v00[e] * x + v01[e] * y, v10[e] * x + v11[e] * y
+        a[e], b[e] = p, q
         arrived += x * x + y * y
         left += p * p + q * q
     return arrived, left
 
 
 @loop
-def _three_ports(arena, v, i, j, k, count):  # type: ignore[no-untyped-def]
+def _three_ports(a, b, c, v):  # type: ignore[no-untyped-def]
     """Returns the energy that arrived and that left through each port."""
     v00, v01, v02, v10, v11, v12, v20, v21, v22 = v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
-    arrived = arena[i] - arena[i]
-    left_0, left_1, left_2 = arrived, arrived, arrived
-    for e in range(count):
-        x, y, z = arena[i + e], arena[j + e], arena[k + e]
+    arrived = left_0 = left_1 = left_2 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y, z = a[e], b[e], c[e]
         p, q, r = v00 * x + v01 * y + v02 * z, v10 * x + v11 * y + v12 * z, v20 * x + v21 * y + v22 * z
-        arena[i + e], arena[j + e], arena[k + e] = p, q, r
+        a[e], b[e], c[e] = p, q, r
         arrived += x * x + y * y + z * z
         left_0 += p * p
         left_1 += q * q
@@ -78,29 +75,28 @@ def _three_ports(arena, v, i, j, k, count):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _complex_one_port(re, im, v, w, i, count):  # type: ignore[no-untyped-def]
+def _complex_one_port(re, im, v, w):  # type: ignore[no-untyped-def]
     """As :func:`_one_port`; real and imaginary parts lie in planes of their own."""
-    arrived = re[i] - re[i]
+    energy = re.dtype.type(0.0)
     c, d = v[0], w[0]
-    for e in range(count):
-        x, y = re[i + e], im[i + e]
-        re[i + e], im[i + e] = c * x - d * y, c * y + d * x
-        arrived += x * x + y * y
-    return arrived, (c * c + d * d) * arrived
+    for e in range(len(re)):
+        x, y = re[e], im[e]
+        re[e], im[e] = c * x - d * y, c * y + d * x
+        energy += x * x + y * y
+    return energy, (c * c + d * d) * energy
 
 
 @loop
-def _complex_two_ports(re, im, v, w, i, j, count):  # type: ignore[no-untyped-def]
-    """As :func:`_two_ports`; real and imaginary parts lie in planes of their own."""
+def _complex_two_ports(a, b, c, d, v, w):  # type: ignore[no-untyped-def]
+    """As :func:`_two_ports`; ``a + ib`` is the wave at the first port, ``c + id`` that at the second."""
     v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
     w00, w01, w10, w11 = w[0], w[1], w[2], w[3]
-    arrived = re[i] - re[i]
-    left_0, left_1 = arrived, arrived
-    for e in range(count):
-        x, y, s, t = re[i + e], im[i + e], re[j + e], im[j + e]
+    arrived = left_0 = left_1 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y, s, t = a[e], b[e], c[e], d[e]
         p, q = v00 * x - w00 * y + v01 * s - w01 * t, v00 * y + w00 * x + v01 * t + w01 * s
         m, n = v10 * x - w10 * y + v11 * s - w11 * t, v10 * y + w10 * x + v11 * t + w11 * s
-        re[i + e], im[i + e], re[j + e], im[j + e] = p, q, m, n
+        a[e], b[e], c[e], d[e] = p, q, m, n
         arrived += x * x + y * y + s * s + t * t
         left_0 += p * p + q * q
         left_1 += m * m + n * n
@@ -108,57 +104,65 @@ def _complex_two_ports(re, im, v, w, i, j, count):  # type: ignore[no-untyped-de
 
 
 @loop
-def _row(out, o, x, columns, v, stride, each, count):  # type: ignore[no-untyped-def]
-    """``out = sum of entry * x[column]``, two columns at a time; returns its energy.
-
-    Entry ``n`` is ``v[n * stride]``, or with ``each`` the ``count`` numbers from there on.
-    """
-    energy = x[0, 0] - x[0, 0]
-    for n in range(0, len(columns), 2):
-        c, d, at, to = columns[n], columns[n + 1], n * stride, (n + 1) * stride
-        energy = x[0, 0] - x[0, 0]
-        if n > 0:
-            for e in range(count):
-                f = e if each else 0
-                out[o + e] += v[at + f] * x[c, e] + v[to + f] * x[d, e]
-                energy += out[o + e] * out[o + e]
-        elif each:
-            for e in range(count):
-                out[o + e] = v[at + e] * x[c, e] + v[to + e] * x[d, e]
-                energy += out[o + e] * out[o + e]
-        else:
-            p, q = v[at], v[to]
-            for e in range(count):
-                out[o + e] = p * x[c, e] + q * x[d, e]
-                energy += out[o + e] * out[o + e]
+def _pair(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
+    """``out = v x + w y``, or ``out +=`` where there is ``more``; ``v`` and ``w`` are numbers. Returns the energy of out."""
+    energy = out.dtype.type(0.0)
+    if more:
+        for e in range(len(out)):
+            p = out[e] + (v * x[e] + w * y[e])
+            out[e] = p
+            energy += p * p
+    else:
+        for e in range(len(out)):
+            p = v * x[e] + w * y[e]
+            out[e] = p
+            energy += p * p
     return energy
 
 
 @loop
-def _complex_row(re, im, o, x, y, columns, v, w, stride, each, count):  # type: ignore[no-untyped-def]
-    """As :func:`_row`; ``x`` and ``y`` are real and imaginary parts."""
-    energy = x[0, 0] - x[0, 0]
-    for n in range(0, len(columns), 2):
-        c, d, at, to = columns[n], columns[n + 1], n * stride, (n + 1) * stride
-        energy = x[0, 0] - x[0, 0]
-        if each:
-            for e in range(count):
-                p, q, r, s = v[at + e], w[at + e], v[to + e], w[to + e]
-                f = p * x[c, e] - q * y[c, e] + r * x[d, e] - s * y[d, e]
-                g = p * y[c, e] + q * x[c, e] + r * y[d, e] + s * x[d, e]
-                if n > 0:
-                    f, g = f + re[o + e], g + im[o + e]
-                re[o + e], im[o + e] = f, g
-                energy += f * f + g * g
-        else:
-            p, q, r, s = v[at], w[at], v[to], w[to]
-            for e in range(count):
-                f = p * x[c, e] - q * y[c, e] + r * x[d, e] - s * y[d, e]
-                g = p * y[c, e] + q * x[c, e] + r * y[d, e] + s * x[d, e]
-                if n > 0:
-                    f, g = f + re[o + e], g + im[o + e]
-                re[o + e], im[o + e] = f, g
-                energy += f * f + g * g
+def _pair_each(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
+    """As :func:`_pair`; ``v`` and ``w`` are arrays."""
+    energy = out.dtype.type(0.0)
+    if more:
+        for e in range(len(out)):
+            p = out[e] + (v[e] * x[e] + w[e] * y[e])
+            out[e] = p
+            energy += p * p
+    else:
+        for e in range(len(out)):
+            p = v[e] * x[e] + w[e] * y[e]
+            out[e] = p
+            energy += p * p
+    return energy
+
+
+@loop
+def _complex_pair(re, im, x, y, s, t, v, more):  # type: ignore[no-untyped-def]
+    """As :func:`_pair` for ``x + iy`` and ``s + it``, multiplied by ``v[0] + i v[1]`` and ``v[2] + i v[3]``."""
+    energy = re.dtype.type(0.0)
+    a, b, c, d = v
+    for e in range(len(re)):
+        p = a * x[e] - b * y[e] + c * s[e] - d * t[e]
+        q = a * y[e] + b * x[e] + c * t[e] + d * s[e]
+        if more:
+            p, q = p + re[e], q + im[e]
+        re[e], im[e] = p, q
+        energy += p * p + q * q
+    return energy
+
+
+@loop
+def _complex_pair_each(re, im, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
+    """As :func:`_complex_pair`; the factors ``a + ib`` and ``c + id`` are arrays."""
+    energy = re.dtype.type(0.0)
+    for e in range(len(re)):
+        p = a[e] * x[e] - b[e] * y[e] + c[e] * s[e] - d[e] * t[e]
+        q = a[e] * y[e] + b[e] * x[e] + c[e] * t[e] + d[e] * s[e]
+        if more:
+            p, q = p + re[e], q + im[e]
+        re[e], im[e] = p, q
+        energy += p * p + q * q
     return energy
 
 
@@ -192,16 +196,19 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
         numbers = run * program.batch * count
         for e in range(0, numbers, PIECE):
             size = min(PIECE, numbers - e)
+            a = arena[0, i + e : i + e + size]
             if len(arena) == 2 and ports == 1:
-                arrived, left_0 = _complex_one_port(arena[0], arena[1], v, w, i + e, size)
+                arrived, left_0 = _complex_one_port(a, arena[1, i + e : i + e + size], v, w)
             elif len(arena) == 2:
-                arrived, left_0, left_1 = _complex_two_ports(arena[0], arena[1], v, w, i + e, j + e, size)
+                b, c, d = arena[1, i + e : i + e + size], arena[0, j + e : j + e + size], arena[1, j + e : j + e + size]
+                arrived, left_0, left_1 = _complex_two_ports(a, b, c, d, v, w)
             elif ports == 1:
-                arrived, left_0 = _one_port(arena[0], v, i + e, size)
+                arrived, left_0 = _one_port(a, v)
             elif ports == 2:
-                arrived, left_0, left_1 = _two_ports(arena[0], v, i + e, j + e, size)
+                arrived, left_0, left_1 = _two_ports(a, arena[0, j + e : j + e + size], v)
             else:
-                arrived, left_0, left_1, left_2 = _three_ports(arena[0], v, i + e, j + e, n + e, size)
+                b, c = arena[0, j + e : j + e + size], arena[0, n + e : n + e + size]
+                arrived, left_0, left_1, left_2 = _three_ports(a, b, c, v)
             lost = weight[port] * left_0
             left = np.float64(left_0)
             if ports > 1:
@@ -220,7 +227,15 @@ def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[
     """Step ``count`` two-ports side by side by one step."""
     i, _ = _reach(program, program.port[c], 0, now, after, room)
     j, _ = _reach(program, program.port[c] + 1, 0, now, after, room)
-    arrived, left = _strip(arena[0], program.re[program.value[c] :], i, j, count)
+    v, at = program.re, program.value[c]
+    arrived, left = _strip(
+        arena[0, i : i + count],
+        arena[0, j : j + count],
+        v[at : at + count],
+        v[at + count : at + 2 * count],
+        v[at + 2 * count : at + 3 * count],
+        v[at + 3 * count : at + 4 * count],
+    )
     total[0] += np.float64(arrived) - np.float64(left)
 
 
@@ -231,12 +246,23 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
     a, b, width = program.row[first + i], program.row[first + i + 1], program.width[c]
     start = program.value[c] + (a - program.row[first]) * width + tile
     if count > 1:
-        v = program.re[start:]
-        if len(out) == 1:
-            return _row(out[0], o, x[0], program.column[a:b], v, width, width > 1, count)
-        return _complex_row(
-            out[0], out[1], o, x[0], x[1], program.column[a:b], v, program.im[start:], width, width > 1, count
-        )
+        energy = x[0, 0, 0] - x[0, 0, 0]
+        for n in range(0, b - a, 2):
+            i, j, p, q = program.column[a + n], program.column[a + n + 1], start + n * width, start + (n + 1) * width
+            to, u, v = out[0, o : o + count], x[0, i, :count], x[0, j, :count]
+            re, im = program.re, program.im
+            if len(out) == 1 and width == 1:
+                energy = _pair(to, u, v, re[p], re[q], n > 0)
+            elif len(out) == 1:
+                energy = _pair_each(to, u, v, re[p : p + count], re[q : q + count], n > 0)
+            else:
+                along, s, t = out[1, o : o + count], x[1, i, :count], x[1, j, :count]
+                if width == 1:
+                    energy = _complex_pair(to, along, u, s, v, t, (re[p], im[p], re[q], im[q]), n > 0)
+                else:
+                    e, f, g, h = re[p : p + count], im[p : p + count], re[q : q + count], im[q : q + count]
+                    energy = _complex_pair_each(to, along, u, s, v, t, e, f, g, h, n > 0)
+        return energy
     re = im = x[0, 0, 0] - x[0, 0, 0]
     for n in range(b - a):
         j, p = program.column[a + n], program.re[start + n * width]
@@ -252,14 +278,22 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
 
 
 @loop
+def _copy(out, source):  # type: ignore[no-untyped-def]
+    """Copy, and return the energy of what was copied."""
+    energy = out.dtype.type(0.0)
+    for e in range(len(out)):
+        value = source[e]
+        out[e] = value
+        energy += value * value
+    return energy
+
+
+@njit(cache=True)
 def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
     """Copy ``count`` numbers to column ``j``; returns their energy."""
-    energy = x[0, 0, 0] - x[0, 0, 0]
+    energy = 0.0
     for part in range(len(x)):
-        for e in range(count):
-            value = source[part, at + e]
-            x[part, j, e] = value
-            energy += value * value
+        energy += _copy(x[part, j, :count], source[part, at : at + count])
     return energy
 
 

@@ -30,11 +30,29 @@ def _curve(kind, v):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _solve(kind, a1, a2, ratio, start):  # type: ignore[no-untyped-def]
-    """Root of ``f(v) = v + ratio phi'(v) (phi(v) - a2) - a1``: Newton from ``start``, bisection where it leaves the bracket."""
+    """Root of ``f(v) = v + ratio phi'(v) (phi(v) - a2) - a1`` by Newton's method from ``start``, with a sure way behind."""
     if kind == 4:  # two straight pieces; where both have a solution the conducting one holds, where neither has, the kink
         on = (a1 + ratio * a2) / (1.0 + ratio)
         return on if on > 0.0 else min(a1, 0.0)
     tolerance = 4e-16 * (abs(a1) + ratio * (1.0 + abs(a2)) + 1e-300)
+    # From a warm start plain Newton nearly always lands in two or three steps; the bracket is for when it does not.
+    v, before = start, 1e300
+    for _ in range(12):
+        h, slope, bend = _curve(kind, v)
+        f = v + ratio * slope * (h - a2) - a1
+        if abs(f) <= tolerance:
+            return v
+        df = 1.0 + ratio * (slope * slope + bend * (h - a2))
+        if df <= 0.1 or abs(f) > 0.5 * before:
+            break
+        before = abs(f)
+        v -= f / df
+    return _bracketed(kind, a1, a2, ratio, v, tolerance)
+
+
+@njit(cache=True)
+def _bracketed(kind, a1, a2, ratio, start, tolerance):  # type: ignore[no-untyped-def]
+    """The same root by a bracket that is widened until it holds one: Newton inside it, bisection where that leaves it."""
     width, low, high = 1.0, start, start
     for side in (-1.0, 1.0):
         v, width = start, 1.0 + abs(start - a1)

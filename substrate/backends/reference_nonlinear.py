@@ -75,6 +75,9 @@ def _step_cluster(
             write(memory[:, k], b, later[k])
         for o, place in enumerate(linear.observed[cluster]):
             seen[place][0][b] = later[states + o]
+        power = [abs(v) ** 2 for v in y[len(y) - linear.metered :]]  # as in `reference_circuit`
+        lost += sum(power[0::4]) - sum(power[1::4])
+        net -= sum(power[2::4]) - sum(power[3::4])
         net += sum(abs(v) ** 2 for v in a) - sum(abs(v) ** 2 for v in y[:ports])
         net += sum(energy[k] * (abs(s[k]) ** 2 - abs(later[k]) ** 2) for k in range(states))
     return net - lost, lost

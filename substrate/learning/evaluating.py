@@ -73,6 +73,14 @@ class Evaluator:
             joules += ledger["injected"] + ledger["gain"]
         return np.concatenate(parts), joules / len(x)
 
+    def read(self, simulation: Simulation) -> np.ndarray:
+        """What a training simulation's load sees now, ``[samples, outputs]``: the arriving wave, or its voltage."""
+        voltages = simulation.state.voltages.get(OUTPUT)
+        if voltages is not None:
+            return simulation.stepper.to_host(voltages).T.astype(float)
+        arriving, _ = simulation.field(self.last_line)
+        return arriving[:, -1].T.astype(float)
+
     def answer(self, parameters: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> Answer:
         """Accuracy, loss and energy on a set; nan when it is empty."""
         if len(x) == 0:

@@ -134,8 +134,7 @@ class Trainer:
         tally = self.tally
         tally.supplied += books["injected"] + books["gain"] + books["noise"]
         tally.residual = max(tally.residual, books.residual)
-        arriving, _ = self.simulation.field(self.evaluator.last_line)
-        z = arriving[:, -1].T.astype(float)
+        z = self.evaluator.read(self.simulation)
         # What the load compares with now: with a dwell shorter than the transit, that is an earlier batch's target.
         y = self.simulation.stepper.to_host(self.simulation.state.inputs[OUTPUT]).T.astype(float)
         accuracy, loss = score(z, y, self.evaluator.loss, self.dataset.classes > 0)

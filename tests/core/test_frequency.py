@@ -1,6 +1,8 @@
 """One network, two answers: the frequency response is the Fourier transform of the impulse run, and has its symmetries."""
 
+import importlib
 import inspect
+import pkgutil
 import time
 
 import numpy as np
@@ -22,8 +24,11 @@ from substrate import (
     nodes,
     simulate,
 )
+from substrate.compile import compile_network
 from substrate.frequency import response_of, scattering_parameters
+from substrate.media import OpticalLine, RcLine, RlgcLine
 from substrate.nodes.linear import LinearNode
+from substrate.nodes.lumped_two import IdealTransformer
 from substrate.nodes.nonlinear import NonlinearNode
 from substrate.waveforms import Samples, Step
 
@@ -31,8 +36,8 @@ DT = 10e-12
 
 # One example, or more, of every linear node there is: a new node must be added here.
 EXAMPLES = {
-    "Amplifier": [nodes.Amplifier(6.0, noise_figure_db=3.0)],
-    "Attenuator": [nodes.Attenuator(2.0, temperature=300.0)],
+    "Amplifier": [nodes.Amplifier(6.0)],
+    "Attenuator": [nodes.Attenuator(2.0)],
     "Capacitor": [Capacitor(0.7e-12), Capacitor(np.array([0.2e-12, 2e-12]))],
     "Circulator": [nodes.Circulator(3, loss_db=0.4)],
     "Coupler": [nodes.Coupler(0.3, loss_db=0.1), nodes.Coupler(np.array([0.1, 0.9]))],
@@ -52,20 +57,24 @@ EXAMPLES = {
     "Short": [Short()],
     "Shunt": [nodes.Shunt(Capacitor(1e-12))],
     "Termination": [Termination()],
-    "Transformer": [nodes.Transformer(1.7)],
+    "IdealTransformer": [IdealTransformer(1.7)],
     "VoltageSource": [VoltageSource(Step(0.0), resistance=30.0)],
 }
 NODES = [pytest.param(node, id=f"{name}-{i}") for name, some in EXAMPLES.items() for i, node in enumerate(some)]
 
 
+PARTS_OF_LINES = {"LineEnd", "DiffusiveWire"}  # made by media; tested with the lines they belong to
+
+
 def linear_nodes() -> set[str]:
+    """Names of the linear nodes a user can put into a network, whichever file of ``substrate/nodes`` holds them."""
+    files = [importlib.import_module(f"substrate.nodes.{file.name}") for file in pkgutil.iter_modules(nodes.__path__)]
     return {
         name
-        for name, item in vars(nodes).items()
-        if inspect.isclass(item)
-        and issubclass(item, LinearNode)
-        and not issubclass(item, NonlinearNode)
-        and not inspect.isabstract(item)
+        for file in files
+        for name, item in vars(file).items()
+        if inspect.isclass(item) and issubclass(item, LinearNode) and not issubclass(item, NonlinearNode)
+        if not inspect.isabstract(item) and not name.startswith("_") and name not in PARTS_OF_LINES
     }
 
 
@@ -115,6 +124,8 @@ def test_frequency_is_the_transform_of_the_impulse_run(node, direct):
         got, expected = response[probe], shift @ traces[probe]
         assert got.shape == expected.shape
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-10)
+        alone = response_of(net, "src", [probe], frequencies[5], dt=DT)[probe]
+        np.testing.assert_allclose(alone[0], expected[5], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -129,6 +140,49 @@ def test_continuous_answer_is_the_limit_of_small_steps(node):
     if error[0] > 1e-11:
         assert error[1] / error[0] == pytest.approx(0.25, rel=0.1)
         assert error[2] / error[1] == pytest.approx(0.25, rel=0.1)
+
+
+MEDIA = {
+    "rlgc": RlgcLine(0.2, 20.0, 250e-9, 1e-3, 100e-12),
+    "rc": RcLine(1e-3, 100e3, 100e-12),
+    "skin": RlgcLine(0.2, 5.0, 250e-9, 0.0, 100e-12, skin=1e-3),
+    "thiran": Line(10.3 * DT, 70.0, fractional="thiran", order=2),
+    "linear": Line(10.3 * DT, 70.0, loss_db=0.3, fractional="linear"),
+    "dispersive": OpticalLine(0.5, 1.45, 1.45, 1.55e-6, dispersion=20e-6, fractional="thiran"),
+    "heaviside": RlgcLine(0.2, 20.0, 250e-9, 8e-3, 100e-12),
+}
+
+
+def between(line: Line) -> Network:
+    """A source, a lossy feed, the line and a mismatched end."""
+    net = Network()
+    net.add(VoltageSource(Samples(np.array([1.0]), DT), resistance=30.0), "src")
+    net.add(ParallelJunction(2), "joint")
+    net.connect("src", "joint.p1", Line(3 * DT, loss_db=0.5), "feed")
+    net.connect("joint.p2", net.add(Resistor(80.0), "end"), line, "medium")
+    return net
+
+
+@pytest.mark.parametrize("name", MEDIA)
+def test_media_answer_alike_in_time_and_frequency(name):
+    """The plan of every medium to 1e-10; and the exact medium as nearly as its report says."""
+    line = MEDIA[name]
+    delay = round(line.delay / DT) * DT
+    if name in ("rlgc", "skin", "heaviside"):
+        assert delay == pytest.approx(line.delay)
+    net = between(line)
+    dtype = "complex128" if name == "dispersive" else "float64"
+    steps = 1 << (20 if name == "skin" else 15)  # the skin effect has a long memory
+    voltage = simulate(net, steps * DT, DT, ["end.voltage"], dtype=dtype)["end.voltage"]
+    bins = np.rint(np.linspace(0.01, 0.45, 17) * steps).astype(int)
+    frequencies = bins / (steps * DT)
+    plan = response_of(net, "src", ["end.voltage"], frequencies, dt=DT)["end.voltage"]
+    np.testing.assert_allclose(plan, np.fft.fft(voltage)[bins], rtol=0, atol=1e-10)
+    told = compile_network(net, DT).accuracies["medium"] if name != "heaviside" else None
+    below = frequencies[frequencies <= 0.1 / DT]
+    exact = response_of(net, "src", ["end.voltage"], below)["end.voltage"]
+    error = np.abs(exact - plan[: len(below)]).max()
+    assert error < (1e-12 if told is None else 3.0 * told.error_below + 1e-12)
 
 
 def random_network(rng: np.random.Generator, reactive: bool = True) -> Network:
