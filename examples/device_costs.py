@@ -70,7 +70,7 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
     """Train once; ``job`` holds card, learning rate per batch, epochs, batch and seed."""
     network = layered(SIZES, line=Line(delay=DT), seed=job["seed"], scale=2.0)
     device = make_device(job["card"], job["rate"])
-    bounded = bool(np.isfinite(np.subtract(*device.clip_range())))
+    bounded = np.isfinite(device.states[0].hi - device.states[0].lo)
     record = RecordSettings(device_columns=("cycles",) if bounded else ())
     dwell = DWELLS.get(job["card"], DWELL)
     clock = {"dt": DT, "dwell": dwell, "settle": SETTLE, "device_interval": INTERVAL}
@@ -155,17 +155,17 @@ def resting_place(device: Device, sigma: float, cells: int, steps: int, dt: floa
     return {"mean": float(mean.mean()), "spread": float(mean.std())}
 
 
-def bias_study(cells: int) -> list[dict[str, Any]]:
+def bias_study(cells: int, steps: int) -> list[dict[str, Any]]:
     """Resting places of plain cells, transfer, transfer with a wrong reference, and chopped transfer, per noise."""
     soft = SoftBounds(rate=1.0, dw_min=0.002)
     wrong = {"gain": 0.05, "reference_error": 0.1}
     rows = []
     for sigma in SIGMAS:
         runs = {
-            "plain": resting_place(soft, sigma, cells, 4000, 0.005),
-            "transfer": resting_place(Transfer(soft, soft, gain=0.2), sigma, cells, 8000, 0.005),
-            "wrong": resting_place(Transfer(soft, soft, **wrong), sigma, cells, 12_000, 0.02),
-            "chopped": resting_place(ChoppedTransfer(soft, soft, period=10.0, **wrong), sigma, cells, 12_000, 0.02),
+            "plain": resting_place(soft, sigma, cells, steps // 3, 0.005),
+            "transfer": resting_place(Transfer(soft, soft, gain=0.2), sigma, cells, 2 * steps // 3, 0.005),
+            "wrong": resting_place(Transfer(soft, soft, **wrong), sigma, cells, steps, 0.02),
+            "chopped": resting_place(ChoppedTransfer(soft, soft, period=10.0, **wrong), sigma, cells, steps, 0.02),
         }
         rows.append({"sigma": sigma, "formula": fixed_point(sigma), **runs})
     return rows
@@ -200,29 +200,36 @@ def draw_costs(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def draw_bias(rows: list[dict[str, Any]], path: Path) -> None:
-    """Resting places against the noise of the gradient."""
-    looks = {
-        "plain": ("soft bounds", BLUE, "o"),
-        "transfer": ("transfer (fast and slow cell)", GREEN, "s"),
-        "wrong": ("transfer, reference off by 0.1", RED, "v"),
-        "chopped": ("the same, chopped", ORANGE, "D"),
-    }
+    """Resting places against the noise of the gradient, and what a wrong reference does to transfer."""
+    x = [row["sigma"] for row in rows]
+    fine = np.geomspace(SIGMAS[0], SIGMAS[-1], 60)
     with paper_style():
-        figure = new_figure(2.6, 4.6)
-        axes = figure.subplots()
-        fine = np.geomspace(SIGMAS[0], SIGMAS[-1], 60)
-        axes.plot(fine, [fixed_point(sigma) for sigma in fine], color=BLUE, linewidth=0.9, label="closed form")
-        axes.axhline(GOAL, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="optimum")
-        x = [row["sigma"] for row in rows]
-        for key, (name, colour, marker) in looks.items():
-            mean, spread = ([row[key][part] for row in rows] for part in ("mean", "spread"))
-            axes.errorbar(x, mean, spread, color=colour, marker=marker, markersize=3.5, linestyle="none", label=name)
-        axes.set_xscale("log")
-        axes.set_xticks(x, [f"{sigma:g}" for sigma in x])
-        axes.minorticks_off()
-        axes.set_xlabel("noise of the gradient (standard deviation)")
-        axes.set_ylabel("where the cell rests (spread: between cells)")
-        axes.legend(loc="lower left")
+        figure = new_figure(2.6)
+        left, right = figure.subplots(1, 2)
+        left.plot(fine, [fixed_point(sigma) for sigma in fine], color=BLUE, linewidth=0.9, label="closed form")
+        left.axhline(GOAL, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="optimum")
+        means = {"plain": ("soft bounds", BLUE, "o"), "transfer": ("transfer, fast and slow cell", GREEN, "s")}
+        for key, (name, colour, marker) in means.items():
+            found = [row[key]["mean"] for row in rows]
+            left.plot(x, found, color=colour, marker=marker, markersize=3.5, linestyle="none", label=name)
+        left.set_ylabel("where cells rest")
+        left.set_title("a   The bias of asymmetry, and transfer")
+        spreads = {
+            "wrong": ("transfer, references off by 0.1", RED, "v"),
+            "chopped": ("the same, chopped", ORANGE, "D"),
+        }
+        for key, (name, colour, marker) in spreads.items():
+            found = [row[key]["spread"] for row in rows]
+            right.plot(x, found, color=colour, marker=marker, markersize=3.5, label=name)
+        right.set_ylabel("spread between cells")
+        right.set_title("b   Wrong references, and the chopper")
+        for axes in (left, right):
+            axes.set_xscale("log")
+            axes.set_xticks(x, [f"{sigma:g}" for sigma in x])
+            axes.minorticks_off()
+            axes.set_ylim(bottom=0.0)
+            axes.set_xlabel("noise of the gradient (standard deviation)")
+            axes.legend(loc="lower left" if axes is left else "upper left")
         save(figure, path)
 
 
@@ -235,6 +242,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.5, 2.0], help="learning rates per batch")
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--cells", type=int, default=400, help="cells of the study of asymmetry")
+    parser.add_argument("--steps", type=int, default=12_000, help="steps of its longest runs")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs side by side")
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     return parser.parse_args()
@@ -261,12 +269,12 @@ def main() -> None:
         print(f"{row['card']:26} {row['rate']:>5} {spread:>24} {costs}")
     worst = max(result["ledger_residual"] for result in results)
     print(f"{len(results)} runs in {time.perf_counter() - started:.0f} s; worst ledger residual {worst:.1e}")
-    biases = bias_study(options.cells)
+    biases = bias_study(options.cells, options.steps)
     for row in biases:
         found = ", ".join(f"{key} {row[key]['mean']:.4f}" for key in ("plain", "transfer", "wrong", "chopped"))
         print(f"noise {row['sigma']:g}: closed form {row['formula']:.4f}, {found}")
     options.out.mkdir(parents=True, exist_ok=True)
-    about = {name: getattr(options, name) for name in ("epochs", "seeds", "rates", "batch", "cells")}
+    about = {name: getattr(options, name) for name in ("epochs", "seeds", "rates", "batch", "cells", "steps")}
     content = {"study": about, "cards": rows, "asymmetry": biases, "runs": results}
     (options.out / "devices.json").write_text(json.dumps(content, indent=1) + "\n")
     draw_costs(rows, options.out / "devices_costs.png")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from substrate.compile import compile_network
-from substrate.errors import ConfigError, SubstrateError
+from substrate.errors import ConfigError, DivergenceError
 from substrate.netfile import Circuit, SimulationSettings
 from substrate.plan import LEDGER
 from substrate.probe import Probe
@@ -32,8 +32,8 @@ def run_circuit(
 ) -> dict[str, Any]:
     """Simulate ``circuit`` as its settings say, write everything to ``out``, and return the summary stored there.
 
-    Traces are appended as the run goes, so it may be longer than memory holds. ``progress`` gets the steps done and their
-    total. Raises ConfigError without settings, and the SubstrateError that says what is wrong.
+    Traces are appended as the run goes, so it may be longer than memory holds. ``progress`` gets the steps done and
+    their total. Raises ConfigError without settings, and the SubstrateError that says what is wrong.
     """
     settings = circuit.settings
     if settings is None:
@@ -52,10 +52,14 @@ def run_circuit(
     )
     books = Ledger()
     with writer:
-        for done in advance(simulation, circuit.network, total, settings.changes, probes.portion(total)):
-            probes.write(writer, simulation)
-            _write_ledger(writer, simulation, books)
-            progress(done, total)
+        try:
+            for done in advance(simulation, circuit.network, total, settings.changes, probes.portion(total)):
+                probes.write(writer, simulation)
+                _write_ledger(writer, simulation, books)
+                progress(done, total)
+        except DivergenceError:  # what led to it is what one wants to look at
+            probes.write(writer, simulation, final=True)
+            raise
         probes.write(writer, simulation, final=True)
         summary = {
             "steps": total,
@@ -136,14 +140,18 @@ class _Probes:
                 specs[f"/probes/{label}/value"] = TableSpec(shape, dtype, probe.unit, place)
             elif probe.reduce_time == "histogram":
                 shape = (probe.bins + 2, *shape)
-                specs[f"/reduced/{label}"] = TableSpec(shape, "i8", "1", f"histogram of the {place}; first below, last above")
+                specs[f"/reduced/{label}"] = TableSpec(
+                    shape, "i8", "1", f"histogram of the {place}; first below, last above"
+                )
             else:
                 specs[f"/reduced/{label}"] = TableSpec(shape, dtype, probe.unit, f"{probe.reduce_time} of the {place}")
         specs["/ledger/time"] = TableSpec((), "f8", "s", "simulated time at the end of the row")
         for name in LEDGER:
             specs[f"/ledger/{name}"] = TableSpec((), "f8", "J", "energy since the row before, all samples of the batch")
         specs["/ledger/stored"] = TableSpec((), "f8", "J", "energy in lines and elements")
-        specs["/ledger/residual"] = TableSpec((), "f8", "1", "largest mismatch of any block, relative to the energy moved")
+        specs["/ledger/residual"] = TableSpec(
+            (), "f8", "1", "largest mismatch of any block, relative to the energy moved"
+        )
         return specs
 
     def static(self) -> dict[str, Static]:

@@ -76,7 +76,13 @@ class _CircuitBuilder:
         """Collapse every cluster and group them by shape."""
         by_shape: dict[Any, list[_Placed]] = {}
         for names in self._components():
-            placed = self._place(names)
+            try:
+                placed = self._place(names)
+            except ValueError as error:  # arrays of different lengths, or numbers that are none
+                raise CompileError(
+                    f"The numbers of {', '.join(names[:4])} and the lines there do not fit together ({error}); give finite "
+                    "single numbers, or one for each sample of the batch"
+                ) from error
             batched = placed.matrix.shape[0] if placed.matrix.shape[0] > 1 else 1
             key = (*placed.cluster.shape[:2], len(placed.drives), placed.cluster.observed, placed.metered, batched)
             kinds = tuple(element.kind for element in placed.elements)
@@ -136,7 +142,10 @@ class _CircuitBuilder:
         ends = [self.ends[port] for port in ports]
         at = [(self.lines[end.line], end.side) for end in ends]
         try:
-            key = (node, *[(line.impedance, line.gains[side], line.sigmas[side], line.temperature) for line, side in at])
+            key = (
+                node,
+                *[(line.impedance, line.gains[side], line.sigmas[side], line.temperature) for line, side in at],
+            )
             twin = self.alike.get(key)
         except TypeError:  # a node or line that holds arrays has no hash
             return self._collapsed(names)
@@ -158,7 +167,9 @@ class _CircuitBuilder:
             assert isinstance(node, LinearNode)
             parts.append(self._scattering(node, tuple(z[PortReference(name, port.name)] for port in node.ports)))
         joints = [
-            (number[r], number[self.joints[r]]) for r in references if r in self.joints and number[r] < number[self.joints[r]]
+            (number[r], number[self.joints[r]])
+            for r in references
+            if r in self.joints and number[r] < number[self.joints[r]]
         ]
         watched = [r for r in references if r in self.watched]
         self.circuit.impedances.update({r: z[r] for r in watched})
@@ -170,8 +181,11 @@ class _CircuitBuilder:
             cluster, [r for r in references if r not in self.joints], self.network.nodes, self.reference_power
         )
         return replace(
-            self._folded(names[0], cluster, ends, watched), metered=2 * len(metered),
-            elements=elements, labels=labels, impedances=impedances(labels, elements, z),
+            self._folded(names[0], cluster, ends, watched),
+            metered=2 * len(metered),
+            elements=elements,
+            labels=labels,
+            impedances=impedances(labels, elements, z),
         )
 
     def _scattering(self, node: LinearNode, z: tuple[Any, ...]) -> Scattering:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
-from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.errors import CompileError
 from substrate.laying import LaidLine, LineAccuracy
 from substrate.line_probes import plan_line_probe, refuse_twins
 from substrate.media import expand_media
+from substrate.memory import require_memory
 from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.base import Node
 from substrate.noise import pass_noise_sigma, thermal_variance
@@ -42,8 +43,16 @@ def compile_network(
         raise CompileError(f"The time step must be above zero seconds, but dt={dt!r}")
     if not (np.isfinite(reference_power) and reference_power > 0.0):
         raise CompileError(f"The reference power must be above zero watts, but reference_power={reference_power!r}")
+    _refuse_huge(network, dt)
     laid, accuracies = expand_media(network, dt)
     return _Compiler(laid, dt, reference_power, probes, accuracies).plan()
+
+
+def _refuse_huge(network: Network, dt: float) -> None:
+    """Refuse lines whose cells alone would fill the machine."""
+    lines = [(c.line.delay / dt, network.channels(c.first)) for c in network.connections.values() if c.line is not None]
+    cells = sum(steps * channels for steps, channels in lines)
+    require_memory(16.0 * cells, f"{len(lines)} lines of {cells:.3g} steps together", "raise dt, or shorten the lines")
 
 
 class _Compiler:

@@ -1,5 +1,7 @@
 """The errors a user can meet: each says who, what, and the way out."""
 
+from typing import Any
+
 
 class SubstrateError(Exception):
     """Base of every error this package raises on purpose."""
@@ -30,4 +32,6 @@ class BackendError(SubstrateError):
 
 
 class DivergenceError(SubstrateError):
-    """The waves or parameters of a run grew beyond any physical bound."""
+    """The waves or parameters of a run grew beyond any physical bound; ``traces`` is what it had recorded, if anything."""
+
+    traces: Any = None

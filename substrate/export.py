@@ -5,7 +5,8 @@ recorded; a bias has no column, and what a port does not have stays empty. The
 other tables come wide, one column per quantity with its unit in the header: `time [s],loss [1]`. An .npz holds each
 table as one array under its name in the run file without the leading slash and group: `time`, `w1.matrix/value`;
 NetCDF (.nc) writes `w1.matrix.value`, its units and its dimensions, for all but probes.
-Probes of a circuit come wide too, `time [s],load.voltage [V]`, with a column for each sample of a batch (`load.voltage[3]
+Probes of a circuit come wide too, `time [s],load.voltage [V]`, with a column for each sample of a batch
+(`load.voltage[3]
 [V]`) and two for a complex number (`re ...`, `im ...`); one that keeps every N-th step has a clock of its own.
 Floats are written with all digits they have, so reading them back gives the same numbers.
 """
@@ -42,8 +43,8 @@ def export_run(
 ) -> int:
     """Write one group of tables (`devices`, `metrics`, `batches`, `ledger`, `probes`) to `to`, .csv or .npz by its suffix.
 
-    `ports` are names or patterns of device ports or of probes (none: all); `every` keeps each N-th sample, beginning with the first.
-    The file appears whole or not at all. Returns the number of samples written; raises RunFileError.
+    `ports` are names or patterns of device ports or of probes (none: all); `every` keeps each N-th sample, beginning
+    with the first. The file appears whole or not at all. Returns the number of samples written; raises RunFileError.
     """
     to = Path(to)
     if what not in GROUPS:
@@ -112,7 +113,9 @@ def _export_probes(reader: RunReader, to: Path, names: dict[str, str], patterns:
         )
     with _whole(to) as partial:
         if to.suffix == ".npz":
-            tables = {n: (path, count) for group, count in zip(groups, counts, strict=True) for n, path in group.items()}
+            tables = {
+                n: (path, count) for group, count in zip(groups, counts, strict=True) for n, path in group.items()
+            }
             _write_npz(partial, reader, tables, every)
         else:
             shown = {"time" if name.endswith("/time") else name: path for name, path in groups[0].items()}

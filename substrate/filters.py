@@ -30,9 +30,21 @@ class Filter:
         """Output over input at the points ``z`` of the z plane."""
         if not self.states:
             return np.full(np.shape(z), self.d, complex)
+        if np.array_equal(self.a, np.tril(self.a)):
+            return self._triangular(np.asarray(z))
         system = np.asarray(z)[:, None, None] * np.eye(self.states) - self.a
         into = np.broadcast_to(self.b[:, None], (*system.shape[:2], 1))
         answer: np.ndarray = self.d + (np.linalg.solve(system, into)[..., 0] @ self.c)
+        return answer
+
+    def _triangular(self, z: np.ndarray) -> np.ndarray:
+        """The response when no state hears a later one: one division per state."""
+        states: list[np.ndarray] = []
+        answer = np.full(z.shape, self.d, complex)
+        for index, row in enumerate(self.a):
+            heard = sum((row[other] * states[other] for other in np.flatnonzero(row[:index])), start=0.0)
+            states.append((self.b[index] + heard) / (z - row[index]))
+            answer += self.c[index] * states[-1]
         return answer
 
     def resting(self, ratio: float = 1.0) -> np.ndarray:
@@ -68,7 +80,8 @@ def linear_delay(share: float) -> Filter:
     >>> abs(linear_delay(0.5).response(np.exp(2j * np.pi * np.array([0.1])))[0]).round(8)
     np.float64(0.95105652)
     """
-    # The state is what waits, s = u of the step before; its weight makes what is lost d (1 - d) (u - s)^2, never a gain.
+    # The state is what waits, s = u of the step before; its weight makes what is lost d (1 - d) (u - s)^2, never a
+    # gain.
     root = np.sqrt(share)
     return Filter(np.zeros((1, 1)), np.array([root]), np.array([root]), 1.0 - share, np.ones(1))
 
@@ -89,7 +102,9 @@ def thiran_delay(steps: float, order: int) -> Filter:
     terms = np.ones(order + 1)
     for index in k[1:]:
         n = np.arange(order + 1)
-        terms[index] = _binomial(order, index) * (-1) ** index * np.prod((steps - order + n) / (steps - order + index + n))
+        terms[index] = (
+            _binomial(order, index) * (-1) ** index * np.prod((steps - order + n) / (steps - order + index + n))
+        )
     return _lossless(terms)
 
 
@@ -145,7 +160,9 @@ def dispersive_allpass(slope: float) -> tuple[Filter, float, float]:
     delay = (1.0 - radius**2) / (1.0 + radius**2 - 2.0 * radius * cosine)
     at_carrier = complex((1.0 - np.conj(pole)) / (1.0 - pole))
     turn, through = 1.0 / at_carrier, np.sqrt(1.0 - radius**2)
-    section = Filter(np.array([[pole]]), np.array([through + 0j]), np.array([through * turn]), -np.conj(pole) * turn, np.ones(1))
+    section = Filter(
+        np.array([[pole]]), np.array([through + 0j]), np.array([through * turn]), -np.conj(pole) * turn, np.ones(1)
+    )
     return section, float(delay), float(np.angle(at_carrier))
 
 
@@ -168,9 +185,7 @@ def _slope(r: float) -> float:
     return float((1.0 - r * r) * 2.0 * r * np.sqrt(1.0 - cosine**2) / (1.0 + r * r - 2.0 * r * cosine) ** 2)
 
 
-def fitted(
-    target: np.ndarray, z: np.ndarray, poles: np.ndarray, taps: int, weight: np.ndarray, still: float
-) -> Filter:
+def fitted(target: np.ndarray, z: np.ndarray, poles: np.ndarray, taps: int, weight: np.ndarray, still: float) -> Filter:
     """The filter with given real ``poles`` (in z) and ``taps`` plain delays that is nearest to ``target`` at points ``z``.
 
     Least squares with ``weight``; the response to a constant is ``still`` exactly. States follow a constant 1 with 1.

@@ -19,11 +19,11 @@ ROUNDING = 1e-9  # relative error of a delay that is rounding of decimals
 class LineAccuracy:
     """How exactly a line is stepped: errors against the exact line, as found when it was laid.
 
-    ``magnitude_error`` is ``|H| / |H_exact| - 1`` and ``phase_delay_error`` (steps) the delay too much of one pass, both
-    at ``frequency`` (Hz, a tenth of the sampling rate unless said otherwise; from the carrier for envelopes).
+    ``magnitude_error`` is ``|H| / |H_exact| - 1`` and ``phase_delay_error`` (steps) the delay too much of one pass,
+    both at ``frequency`` (Hz, a tenth of the sampling rate unless said otherwise; from the carrier for envelopes).
     ``error_below`` is the largest deviation of an entry of the scattering matrix between matched ends from zero to
-    ``frequency``, ``band_error`` the same up to half the sampling rate. ``gain`` is by how much the largest singular value
-    of that matrix exceeds 1 (zero or below: passive). ``states`` are the numbers remembered beside the waves.
+    ``frequency``, ``band_error`` the same up to half the sampling rate. ``gain`` is by how much the largest singular
+    value of that matrix exceeds 1 (zero or below: passive). ``states`` are the numbers remembered beside the waves.
     """
 
     medium: str
@@ -49,7 +49,8 @@ class LineAccuracy:
 class LaidLine(Line):
     """A plain line of whole steps, as laid in place of what the user described.
 
-    ``charge`` ``[steps]`` or ``[steps, batch]`` are the waves (sqrt(W)) in its cells at time zero, in the order of arrival;
+    ``charge`` ``[steps]`` or ``[steps, batch]`` are the waves (sqrt(W)) in its cells at time zero, in the order of
+    arrival;
     ``hidden``: its waves are no power waves; ``inside``: why the waves inside cannot be probed, "" where they can.
     """
 

@@ -76,7 +76,9 @@ def _corrections(probe: Probe, line: Line, share: float) -> tuple[Any, Any]:
         )
     if lossy and line.temperature > 0.0:
         # The cell holds the noise of the whole line; how much of it was added before the place is not known.
-        raise NetworkError(f"Probe at {probe.at!r}: the line is warm and lossy, so its noise inside is not known; {way_out}")
+        raise NetworkError(
+            f"Probe at {probe.at!r}: the line is warm and lossy, so its noise inside is not known; {way_out}"
+        )
     phase, turns = np.asarray(line.phase, float), bool(np.any(np.asarray(line.phase) != 0.0))
     factors: list[Any] = []
     for loss, passed in ((line.loss_db, share), (back, 1.0 - share)):

@@ -30,12 +30,13 @@ def _mse_gradient(xp: Any, z: Any, y: Any) -> Any:
 
 def _cross_entropy_value(xp: Any, z: Any, y: Any) -> Any:
     peak = z.max(axis=0)
-    return peak + xp.log(xp.exp(z - peak).sum(axis=0)) - (y * z).sum(axis=0)
+    return (peak + xp.log(xp.exp(z - peak).sum(axis=0))) * y.sum(axis=0) - (y * z).sum(axis=0)
 
 
 def _cross_entropy_gradient(xp: Any, z: Any, y: Any) -> Any:
     share = xp.exp(z - z.max(axis=0))
-    share /= share.sum(axis=0)
+    # Times the weight of the target: with no target (all zero) there is no error, and nothing is reflected.
+    share *= y.sum(axis=0) / share.sum(axis=0)
     share -= y
     return share
 

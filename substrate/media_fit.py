@@ -20,8 +20,8 @@ DIELECTRIC = (2.0 * np.pi * 1e3, 2.0 * np.pi * 1e13)  # rad/s between which a lo
 class Telegraph:
     """Resistance, inductance, conductance and capacitance per metre, at any complex frequency.
 
-    ``skin`` (ohm/m per sqrt(Hz)) adds ``skin sqrt(s / pi)``: at frequency f a resistance ``skin sqrt(f)`` and as large a
-    reactance. ``loss_tangent`` at ``reference`` (Hz) comes with the change of capacitance that causality demands.
+    ``skin`` (ohm/m per sqrt(Hz)) adds ``skin sqrt(s / pi)``: at frequency f a resistance ``skin sqrt(f)`` and as large
+    a reactance. ``loss_tangent`` at ``reference`` (Hz) comes with the change of capacitance that causality demands.
     Source: Djordjevic et al. 2001, IEEE Trans. EMC 43, eq. 6, for the dielectric.
     """
 
@@ -78,8 +78,8 @@ def design(line: Telegraph, length: float, dt: float, poles: int, fractional: st
     dielectric loss the fit carries what whole steps leave. Raises CompileError when no passive fit is found.
     """
     best: LossyDesign | None = None
-    for count in (poles, poles + 1, poles + 2, poles + 4):
-        found = _attempt(line, length, dt, count, fractional, order)
+    for count, taps in ((poles, 2), (poles, 1), (poles + 2, 2), (poles + 2, 1)):
+        found = _attempt(line, length, dt, count, taps, fractional, order)
         if best is None or found.accuracy.gain < best.accuracy.gain:
             best = found
         if best.accuracy.gain <= 0.0:
@@ -95,62 +95,69 @@ def design(line: Telegraph, length: float, dt: float, poles: int, fractional: st
     )
 
 
-def _attempt(line: Telegraph, length: float, dt: float, count: int, fractional: str, order: int) -> LossyDesign:
+def _attempt(
+    line: Telegraph, length: float, dt: float, count: int, taps: int, fractional: str, order: int
+) -> LossyDesign:
     low, high = _range(line, dt, count)
     steady, rest = _leaking(line, low), None
     if line.dispersive:
         _, angle = line.of(np.array([1j * np.pi / dt]), length)
-        # Half a step more or less turns the phase at half the sampling rate by a right angle; nearest is best.
-        steps = max(1, int(np.floor(angle[0].imag / np.pi + 0.5)))
+        # What whole steps leave of the delay must not be negative: no filter can look ahead.
+        steps = max(1, int(np.floor(angle[0].imag / np.pi)))
         delay = steps * dt
     else:
         delay = length * np.sqrt(line.inductance * line.capacitance)
         steps, rest = split_delay(delay / dt, fractional, order)
-    w, weight, taps = _points(line, low, high, dt)
+    w, weight, rough = _points(line, low, high, dt)
+    taps = taps if rough else 0
     zc, gl = steady.of(1j * w, length)
     still, lost = (float(np.real(value[0])) for value in steady.of(np.zeros(1, complex), length))
     z, poles = np.exp(1j * w * dt), np.exp(-dt * _poles(low, high, count))
-    impedance = fitted(zc, z, poles, taps, weight / np.abs(zc), still)
+    # A line that leaks more than it resists has an admittance with poles of positive residue, rather than an impedance.
+    dual = line.conductance / line.capacitance > line.resistance / line.inductance
+    wanted = 1.0 / zc if dual else zc
+    impedance = fitted(wanted, z, poles, taps, weight / np.abs(wanted), 1.0 / still if dual else still)
     transfer = fitted(np.exp(1j * w * delay - gl), z, poles, taps, weight, float(np.exp(-lost)))
-    return _designed(line, length, dt, impedance, transfer, rest, steps)
+    return _designed(line, length, dt, impedance, dual, transfer, rest, steps)
 
 
 def _designed(
-    line: Telegraph, length: float, dt: float, impedance: Filter, transfer: Filter, rest: Filter | None, steps: int
+    line: Telegraph, length: float, dt: float, impedance: Filter, dual: bool, transfer: Filter, rest: Filter | None, steps: int
 ) -> LossyDesign:
     whole = transfer if rest is None else cascade(transfer, rest)
     energy = np.zeros(whole.states)  # characteristic waves hold no energy of their own
     whole = Filter(whole.a, whole.b, whole.c, whole.d, energy)
     z0 = float(np.sqrt(line.inductance / line.capacitance))
-    end = LineEnd(z0, impedance, whole, hidden=True, dt=dt)
+    end = LineEnd(z0, impedance, whole, hidden=True, dt=dt, dual=dual)
     return LossyDesign(end, steps, _accuracy(line, length, dt, end, steps), transfer, rest)
 
 
-def _points(line: Telegraph, low: float, high: float, dt: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Frequencies (rad/s) of the fit, their weights, and how many plain delays help it at high frequency."""
+def _points(line: Telegraph, low: float, high: float, dt: float) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Frequencies (rad/s) of the fit, their weights, and whether loss and delay vary up to half the sampling rate."""
     top = np.pi / dt
     rough = line.dispersive or high * dt > 0.1
     even = np.linspace(0.02, 0.9, 60) * top if rough else np.zeros(0)
     w = np.concatenate([[low * 1e-3], np.geomspace(low / 10.0, 0.8 * top, POINTS), even])
     bend, power = (0.1, 4) if rough else (0.25, 8)
     weight = 1.0 / (1.0 + (w * dt / (2.0 * np.pi) / bend) ** power)
-    return w, weight, 2 if rough else 0
+    return w, weight, rough
 
 
 def _range(line: Telegraph, dt: float, order: int) -> tuple[float, float]:
     """Slowest and fastest pole, rad/s: the cut of the exact functions, as far as ``order`` poles can follow it."""
     rates = (line.resistance / line.inductance, line.conductance / line.capacitance)
-    top = 2.0 * np.pi / dt
+    top = 2.0 / dt  # faster poles are hardly different from a plain delay
     if line.dispersive:
         slow = [rate for rate in rates if rate > 0.0]
-        return float(np.clip(0.01 * min(slow, default=0.0), top * 10.0 ** (-order / 2.0), top * 1e-4)), top
+        return float(np.clip(1e-4 * min(slow, default=0.0), top * 10.0 ** (-order / 2.0), top * 1e-4)), top
     high = min(max(rates), top)
     return max(min(rates), high * 10.0 ** (-order / 3.0)), high
 
 
 def _poles(low: float, high: float, order: int) -> np.ndarray:
     """Log-graded rates: a trapezoidal rule along the cut, whose error falls as exp(-pi^2 / spacing)."""
-    # The cut ends like a square root; a pole beyond its end and closer poles beside it do for what the rule misses there.
+    # The cut ends like a square root; a pole beyond its end and closer poles beside it do for what the rule misses
+    # there.
     spread = np.log(1.5 * high / low)
     count = int(np.clip(np.ceil(spread / 0.35) + 2, 2, order))
     place = (np.arange(count) + 0.3) / (count - 0.7)
@@ -176,11 +183,13 @@ def scattered(zc: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _accuracy(line: Telegraph, length: float, dt: float, end: LineEnd, steps: int) -> LineAccuracy:
     """Compare the filters with the exact line from far below the slowest pole to half the sampling rate."""
     top, tenth = np.pi / dt, 0.2 * np.pi / dt
-    w = np.concatenate([np.geomspace(1e-10 * top, 0.999 * top, GRID), np.linspace(0.999 * top / GRID, 0.999 * top, GRID)])
+    w = np.concatenate(
+        [np.geomspace(1e-10 * top, 0.999 * top, GRID), np.linspace(0.999 * top / GRID, 0.999 * top, GRID)]
+    )
     w = np.append(w, tenth)
     zc, gl = line.of(1j * w, length)
     z = np.exp(1j * w * dt)
-    own, sent = end.characteristic.response(z), end.transfer.response(z) * np.exp(-1j * w * steps * dt)
+    own, sent = end.relative_impedance(z), end.transfer.response(z) * np.exp(-1j * w * steps * dt)
     exact, found = scattered(zc, np.exp(-gl)), scattered(own, sent)
     error = np.maximum(np.abs(exact[0] - found[0]), np.abs(exact[1] - found[1]))
     gain = np.maximum(np.abs(found[0] + found[1]), np.abs(found[0] - found[1])).max() - 1.0
@@ -198,4 +207,4 @@ def _damped(line: Telegraph, length: float, dt: float, found: LossyDesign, loss:
     """The same with a little more loss per pass."""
     old = found.transfer
     transfer = Filter(old.a, old.b, old.c * (1.0 - loss), old.d * (1.0 - loss), old.energy)
-    return _designed(line, length, dt, found.end.characteristic, transfer, found.rest, found.steps)
+    return _designed(line, length, dt, found.end.characteristic, found.end.dual, transfer, found.rest, found.steps)

@@ -19,10 +19,12 @@ FLAT = 1e-9  # turn of the phase at a tenth of the sampling rate below which dis
 class OpticalLine(Medium):
     """``length`` (m) of a guide with effective index ``n_eff`` and group index ``n_g`` at a carrier of ``wavelength`` (m).
 
-    A pass lasts ``n_g length / c``, turns the envelope by ``beta length`` and loses ``loss_db_per_m``. ``wavelength`` may
+    A pass lasts ``n_g length / c``, turns the envelope by ``beta length`` and loses ``loss_db_per_m``. ``wavelength``
+    may
     be an array, one carrier per sample of the batch; indices then hold at ``reference_wavelength`` (m; None: at every
     carrier) and the phase follows to second order, ``beta(omega) = beta_0 + (omega - omega_0) n_g / c + ...``.
-    ``dispersion`` (s/m^2; 1 ps/(nm km) is 1e-6) makes the group delay rise with frequency by an allpass of first order at
+    ``dispersion`` (s/m^2; 1 ps/(nm km) is 1e-6) makes the group delay rise with frequency by an allpass of first order
+    at
     each end, right in phase to the third order of the offset; its error is reported by ``plan.report()``. Thermal noise
     at optical frequencies is nil, and vacuum noise is not part of a line. Raises NetworkError and CompileError.
     Source: Agrawal, "Fiber-Optic Communication Systems", section 2.3.
@@ -43,7 +45,9 @@ class OpticalLine(Medium):
 
     def __post_init__(self) -> None:
         owner = "An optical line"
-        require_positive(owner, length=self.length, n_eff=self.n_eff, n_g=self.n_g, guide_impedance=self.guide_impedance)
+        require_positive(
+            owner, length=self.length, n_eff=self.n_eff, n_g=self.n_g, guide_impedance=self.guide_impedance
+        )
         require_passive(owner, loss_db_per_m=self.loss_db_per_m)
         if not np.all(np.asarray(self.wavelength, float) > 0.0) or not np.isfinite(self.dispersion):
             raise NetworkError(
@@ -84,7 +88,9 @@ class OpticalLine(Medium):
         gain = np.atleast_1d(self.gains[0])
         through = np.exp(-1j * angle)[:, None] * gain
         # Ends of another impedance reflect; Pozar, eq. 2.62, chained at both ends.
-        steps = [(self.impedance - np.asarray(value, float)) / (self.impedance + np.asarray(value, float)) for value in z]
+        steps = [
+            (self.impedance - np.asarray(value, float)) / (self.impedance + np.asarray(value, float)) for value in z
+        ]
         first, second = steps
         total = 1.0 - first * second * through**2
         across = np.sqrt((1.0 - first**2) * (1.0 - second**2)) * through / total

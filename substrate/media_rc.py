@@ -18,8 +18,8 @@ class RcLine(Medium):
     """``length`` (m) of a wire with ``resistance`` (ohm/m) and ``capacitance`` (F/m); L and G are zero.
 
     It joins its ends at once, as a two-port with ``2 modes`` states (half of even, half of odd modes). Exact below the
-    highest mode, ``(modes pi)^2 / RC l^2``; beyond it, the modes left out are resistances. ``delay`` is the time to half
-    of a step, 0.38 R C l^2. Raises NetworkError. Source: Sakurai 1983, IEEE J. Solid-State Circuits 18, eq. 3.
+    highest mode, ``(modes pi)^2 / RC l^2``; beyond it, the modes left out are resistances. ``delay`` is the time to
+    half of a step, 0.38 R C l^2. Raises NetworkError. Source: Sakurai 1983, IEEE J. Solid-State Circuits 18, eq. 3.
 
     >>> round(RcLine(1e-3, 17810.0, 154e-12).delay * 1e12, 3)
     1.039
@@ -34,7 +34,11 @@ class RcLine(Medium):
 
     def __post_init__(self) -> None:
         require_positive(
-            "A diffusive line", length=self.length, resistance=self.resistance, capacitance=self.capacitance, modes=self.modes
+            "A diffusive line",
+            length=self.length,
+            resistance=self.resistance,
+            capacitance=self.capacitance,
+            modes=self.modes,
         )
         whole = self.resistance * self.length
         self._settle(delay=0.379 * whole * self.capacitance * self.length, impedance=whole)

@@ -1,7 +1,7 @@
 """A transmission line by its resistance, inductance, conductance and capacitance per metre."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ from substrate.nodes.line_ends import LineEnd
 class RlgcLine(Medium):
     """``length`` (m) of a line with R (ohm/m), L (H/m), G (S/m) and C (F/m), all of them constant in frequency but for:
 
-    ``skin`` (ohm/m per sqrt(Hz)), which adds ``skin sqrt(s / pi)`` to the series impedance, so ``R + skin sqrt(f)`` and as
-    large a reactance; ``loss_tangent`` of the dielectric, with C, given at ``reference_frequency`` (Hz).
+    ``skin`` (ohm/m per sqrt(Hz)), which adds ``skin sqrt(s / pi)`` to the series impedance, so ``R + skin sqrt(f)``
+    and as large a reactance; ``loss_tangent`` of the dielectric, with C, given at ``reference_frequency`` (Hz).
     Lossless lines and those with R/L = G/C are plain lines with delay and loss, exact. Others have two filters of up to
     ``poles`` real poles at each end: the characteristic impedance and the transfer, fitted to the exact functions along
     their cut; the error falls about tenfold with every three or four poles and is reported by ``plan.report()``.
@@ -111,7 +111,9 @@ class RlgcLine(Medium):
     def _charged(self, name: str, found: LossyDesign) -> tuple[LineEnd, np.ndarray]:
         """The end and the waves of a line at rest at a voltage: everything sent and everything arriving is that voltage."""
         if self.conductance > 0.0:
-            raise CompileError(f"Line {name!r} leaks, so it is not at rest when charged: set conductance=0 or voltage=0")
+            raise CompileError(
+                f"Line {name!r} leaks, so it is not at rest when charged: set conductance=0 or voltage=0"
+            )
         wave = np.asarray(self.voltage, float) / (2.0 * np.sqrt(self.impedance))
         end, transfer = found.end, found.transfer
         states = np.real(transfer.resting())
@@ -120,7 +122,9 @@ class RlgcLine(Medium):
         states[slowest] += (1.0 - np.real(transfer.response(np.ones(1))[0])) / np.real(transfer.c[slowest])
         behind = np.zeros(0) if found.rest is None else np.real(found.rest.resting())
         initial = np.concatenate([np.zeros(end.characteristic.states), states, behind])
-        charged = LineEnd(end.impedance, end.characteristic, end.transfer, True, np.multiply.outer(wave, initial), end.dt)
+        charged = LineEnd(
+            end.impedance, end.characteristic, end.transfer, True, np.multiply.outer(wave, initial), end.dt
+        )
         return charged, np.multiply.outer(np.ones(found.steps), wave)
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from substrate.config_errors import Origin, Path, complaint, hint, key_lines
 from substrate.config_text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
-from substrate.errors import ConfigError, NetworkError
+from substrate.errors import ConfigError
 from substrate.netfile_parts import fields_of, line_types, node_types
 from substrate.netfile_schema import NetfileTables, ProbeTable
 from substrate.netfile_values import Reader, key_text, same, text, written, written_fields
@@ -122,7 +121,9 @@ class _Builder:
         line = self.reader.made(table, line_types(), path, what="line", other=ends, usual="Line")
         for key in ends:
             if not isinstance(table.get(key), str):
-                raise self.reader.fault((*path, key), f"[lines.{name}] needs the key {key!r}, such as {key} = \"load.in\"")
+                raise self.reader.fault(
+                    (*path, key), f'[lines.{name}] needs the key {key!r}, such as {key} = "load.in"'
+                )
         self.reader.guarded(path, lambda: self.network.connect(table["from"], table["to"], line, name))
         about = self.tables.simulation
         if about is not None and line.delay < about.dt * (1.0 - 1e-9):
@@ -176,7 +177,9 @@ class _Builder:
             return schema.model_validate(table)
         except ValidationError as error:
             origin = Origin("", {}, {})
-            raise self.reader.fault(path, f"simulation.probes:{complaint(error, schema, origin).removeprefix(':')}") from None
+            raise self.reader.fault(
+                path, f"simulation.probes:{complaint(error, schema, origin).removeprefix(':')}"
+            ) from None
 
     def _changes(self) -> list[tuple[float, Mapping[str, Any]]]:
         """Changes in the order of the file; each is tried on the network."""

@@ -18,7 +18,9 @@ from substrate.waveforms import Waveform
 
 # What a text with a unit means in a field of this name. A field that is not here takes plain SI numbers.
 FIELD_DIMENSIONS = {
-    **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "lowpass", "response_time", "transit_time"), "time"),
+    **dict.fromkeys(
+        ("delay", "start", "rise", "fall", "width", "dt", "lowpass", "response_time", "transit_time"), "time"
+    ),
     **dict.fromkeys(("resistance", "impedance", "series_resistance"), "resistance"),
     **dict.fromkeys(("temperature", "noise_temperature"), "temperature"),
     **dict.fromkeys(("phase", "theta", "phi", "offset_phase"), "angle"),
@@ -43,8 +45,8 @@ WAVEFORM_VALUES = {"amplitude", "Sine.offset", "values"}
 class Field:
     """One field of a class: what kinds of value it takes, and which dimension a text with a unit must have.
 
-    ``kinds`` are ``number``, ``whole``, ``flag``, ``text``, ``array``, ``list``, ``table`` and ``part``; ``dimension`` is
-    a key of :data:`substrate.units.DIMENSIONS`, "" where there is none, or one per entry of the innermost list.
+    ``kinds`` are ``number``, ``whole``, ``flag``, ``text``, ``array``, ``list``, ``table`` and ``part``; ``dimension``
+    is a key of :data:`substrate.units.DIMENSIONS`, "" where there is none, or one per entry of the innermost list.
     """
 
     name: str

@@ -118,7 +118,8 @@ class Reader:
             if "text" in slot.kinds:
                 return None
             raise self.fault(
-                path, f"{self.named(path)}: expected a plain number in SI units, or a complex one such as '1+2j', got {value!r}"
+                path,
+                f"{self.named(path)}: expected a plain number in SI units, or a complex one such as '1+2j', got {value!r}",
             )
         try:
             return quantity(value, dimension)

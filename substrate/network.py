@@ -18,8 +18,10 @@ class Line:
     """A bundle of equal transmission lines: waves run both ways, delayed, attenuated and, when warm, noisy.
 
     ``delay`` (s, one way), ``impedance`` (ohm), ``loss_db`` (dB of power per pass from the first end to the second),
-    ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to), ``phase`` (rad, by which a
-    pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the batch), ``voltage`` (V, to which
+    ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to),
+    ``phase`` (rad, by which a
+    pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the batch), ``voltage`` (V, to
+    which
     the line is charged at time zero, at rest). A delay that is not a whole number of steps is rounded, or carried by a
     ``fractional`` filter at both ends, ``"linear"`` or ``"thiran"`` of ``order`` (:mod:`substrate.filters`).
     Raises NetworkError. Source: ``docs/theory.md``, sections "Loss" and "Noise".

@@ -32,8 +32,8 @@ def opened(
 ) -> tuple[Cluster, tuple[Element, ...], tuple[str, ...]]:
     """Put a cluster's inner ports after its line ends, wave elements first.
 
-    ``outer`` are its ports. Returns the cluster, the elements and their nodes' names; raises CompileError when waves run in a
-    loop without delay through an element that acts on waves alone.
+    ``outer`` are its ports. Returns the cluster, the elements and their nodes' names; raises CompileError when waves
+    run in a loop without delay through an element that acts on waves alone.
     """
     found: list[tuple[int, Element, str]] = []
     for position, reference in enumerate(outer):

@@ -12,8 +12,8 @@ from substrate.nodes.nonlinear import PARAMETERS, VARACTOR, WAVE, Element, Nonli
 class NonlinearGroup:
     """Clusters of one shape with ``inner`` nonlinear elements each; see :class:`substrate.plan.ClusterGroup` for ``linear``.
 
-    The matrices of ``linear`` have ``inner`` rows (waves towards the elements) and columns (waves from them) after those of
-    the line ends; elements that answer to a wave alone come first.
+    The matrices of ``linear`` have ``inner`` rows (waves towards the elements) and columns (waves from them) after
+    those of the line ends; elements that answer to a wave alone come first.
     """
 
     linear: Any  # ClusterGroup
@@ -51,7 +51,9 @@ class NonlinearGroup:
         return energy
 
 
-def nonlinear_group(linear: Any, members: list[tuple[tuple[Element, ...], tuple[str, ...], tuple[Any, ...]]]) -> NonlinearGroup:
+def nonlinear_group(
+    linear: Any, members: list[tuple[tuple[Element, ...], tuple[str, ...], tuple[Any, ...]]]
+) -> NonlinearGroup:
     """A group from its linear part and, per cluster, the elements, the names of their nodes and their impedances (ohm)."""
     first = members[0][0]
     parameters = [[_padded(element.parameters) for element in elements] for elements, _, _ in members]

@@ -135,7 +135,9 @@ class ClusterGroup:
     """All clusters of one shape: ``[b, s', seen] = matrix [a, s, u]`` at each, every step."""
 
     names: tuple[str, ...]  # of the first node of each cluster
-    matrices: np.ndarray  # [unique, batch or 1, ports + states + observed, ports + states + sources], line gains included
+    matrices: (
+        np.ndarray
+    )  # [unique, batch or 1, ports + states + observed, ports + states + sources], line gains included
     which: np.ndarray  # int32[clusters], the matrix of each
     ports: int
     lines: np.ndarray  # int32[clusters, ports]
@@ -172,7 +174,9 @@ class Plan:
     parameters: dict[str, np.ndarray] = field(repr=False)  # initial values by "node.parameter"
     clusters: tuple[ClusterGroup, ...] = ()
     drives: tuple[ScaledDrive, ...] = ()  # waveforms first, then thermal noise
-    drive_noise_source: int = 0  # id of the generator of all thermal drives; the channel is the drive's place among them
+    drive_noise_source: int = (
+        0  # id of the generator of all thermal drives; the channel is the drive's place among them
+    )
     observed: int = 0  # rows that clusters observe for probes
     nonlinear: tuple[NonlinearGroup, ...] = ()  # clusters with nonlinear elements
     accuracies: dict[str, LineAccuracy] = field(default_factory=dict)  # of lines that are laid with filters, by name
@@ -221,7 +225,9 @@ class State:
     filters: list[Array] = field(default_factory=list)  # per departure: what its low-pass remembers [channels, batch]
     memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
     nonlinear: list[Array] = field(default_factory=list)  # per nonlinear group: states like `memories`
-    charges: list[Array] = field(default_factory=list)  # and charges of its elements, float64[clusters, inner, batch], C
+    charges: list[Array] = field(
+        default_factory=list
+    )  # and charges of its elements, float64[clusters, inner, batch], C
     drive_scale: float = 0.0  # what each sample's gradient is multiplied by; 0: ports do not listen
     drive_fresh: bool = True  # whether the next block overwrites the drive rather than adding to it
     version: int = 0  # raised whenever inputs or parameters change, so that steady signals are recomputed

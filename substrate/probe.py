@@ -24,14 +24,15 @@ class Probe:
     """What to record at every step at a node's port or inside a line, and how it is reduced while the run goes on.
 
     ``at`` is a port, ``"node.port"``, or a place in a line, ``"line@0.3"`` (share of its delay from the first end),
-    ``"line@0.2 ns"`` or, where the line has a length, ``"line@3 mm"``; the nearest whole step is taken. ``quantity`` at a
-    port is ``arriving`` or ``departing`` (waves in units of sqrt(reference power), seen from the node), in a line
+    ``"line@0.2 ns"`` or, where the line has a length, ``"line@3 mm"``; the nearest whole step is taken. ``quantity``
+    at a port is ``arriving`` or ``departing`` (waves in units of sqrt(reference power), seen from the node), in a line
     ``forward`` or ``backward``; at both ``voltage`` (V), ``current`` (A, into the node, or from the line's first end to
     its second) or ``power`` (W, the same way).
 
     ``reduce`` is ``none`` (all channels and samples), ``mean`` or ``mean_square`` over both. ``every`` keeps the steps
     whose number is a multiple of it. ``function`` is then applied to blocks ``[steps, channels, batch]`` (``[steps]``
-    when reduced) and returns ``[steps, ...]``, step by step. ``reduce_time`` is ``none`` (every kept step), ``mean``, ``rms``,
+    when reduced) and returns ``[steps, ...]``, step by step. ``reduce_time`` is ``none`` (every kept step), ``mean``,
+    ``rms``,
     ``final``, ``min``, ``max`` (of the modulus where waves are complex), ``histogram`` (counts ``[bins + 2, ...]`` of
     ``bins`` equal bins over ``span``, the first and the last for what lies below and above), or a function
     ``fold(state, block)`` that gets None at first and returns the new state. ``name`` is what the record is called.
@@ -98,7 +99,9 @@ class Probe:
         if self.reduce_time == "histogram":
             return "1"
         unit = UNITS.get(self.quantity, "sqrt(reference power)")
-        return unit if self.reduce != "mean_square" else {"V": "V^2", "A": "A^2", "W": "W^2"}.get(unit, "reference power")
+        return (
+            unit if self.reduce != "mean_square" else {"V": "V^2", "A": "A^2", "W": "W^2"}.get(unit, "reference power")
+        )
 
 
 def _is_span(span: Any) -> bool:

@@ -83,7 +83,8 @@ class Extreme(Reduction):
 class Histogram(Reduction):
     """Counts ``[bins + 2, ...]``: of equal bins over ``span``, before them what lies below and after them what lies above.
 
-    The upper end of the span belongs to the last bin, as in ``numpy.histogram``. Raises NetworkError for complex values.
+    The upper end of the span belongs to the last bin, as in ``numpy.histogram``. Raises NetworkError for complex
+    values.
 
     >>> counts = Histogram(2, (0.0, 1.0)); counts.add(np.array([-1.0, 0.0, 0.7, 1.0, 2.0])); counts.value().tolist()
     [1, 1, 2, 1]

@@ -20,8 +20,8 @@ def waveguide(
     """A waveguide: the function from a length (m) to its line, with delay ``n_g L / c`` and phase ``2 pi n L / wavelength``.
 
     ``wavelength`` (m) is the carrier, or an array of carriers, one per sample of the batch; ``n_eff`` holds at
-    ``reference_wavelength`` (m; by default at every carrier) and changes to first order so that the group index is ``n_g``.
-    Raises NetworkError.
+    ``reference_wavelength`` (m; by default at every carrier) and changes to first order so that the group index is
+    ``n_g``. Raises NetworkError.
 
     >>> line = waveguide(2.86, 2.86, 1.55e-6)(50e-6)
     >>> round(line.delay * 1e15, 3), round(float(line.phase) / (2 * np.pi), 3)
@@ -29,7 +29,9 @@ def waveguide(
     """
     carrier = np.asarray(wavelength, float)
     if not (n_eff > 0.0 and n_g > 0.0 and np.all(carrier > 0.0)):
-        raise NetworkError(f"A waveguide needs n_eff, n_g and wavelength above zero, but {n_eff!r}, {n_g!r}, {wavelength!r}")
+        raise NetworkError(
+            f"A waveguide needs n_eff, n_g and wavelength above zero, but {n_eff!r}, {n_g!r}, {wavelength!r}"
+        )
     index = n_eff + np.zeros_like(carrier)
     if reference_wavelength is not None:
         # beta(omega) = beta_0 + (omega - omega_0) n_g / c, as an index at each carrier.
@@ -73,11 +75,13 @@ def add_ring(
     return RingPorts(f"{coupler}.in1", f"{coupler}.out1")
 
 
-def add_crow(net: Network, name: str, rings: int, circumference: float, guide: Guide, couplings: Any = 0.5) -> RingPorts:
+def add_crow(
+    net: Network, name: str, rings: int, circumference: float, guide: Guide, couplings: Any = 0.5
+) -> RingPorts:
     """Add ``rings`` rings in a row between two buses: ``rings + 1`` couplers, two half rings between neighbours.
 
-    ``couplings`` (of power) is one number, or one entry per coupler (each a number or an array with one per sample). The
-    drop port leaves the last coupler straight on from its ``add``. Raises NetworkError.
+    ``couplings`` (of power) is one number, or one entry per coupler (each a number or an array with one per sample).
+    The drop port leaves the last coupler straight on from its ``add``. Raises NetworkError.
     Source: Yariv 1999, "Coupled-resonator optical waveguide".
 
     >>> net = Network()

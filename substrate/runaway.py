@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from substrate.errors import DivergenceError
 from substrate.nodes.reciprocal import NOMINAL_IMPEDANCE
 from substrate.plan import INJECTED, NET_BACKWARD, NET_FORWARD, NOISE, ClusterGroup, Plan, State
 
@@ -33,11 +34,15 @@ class Watch:
         self.supplied = 0.0  # amplitude^2, by sources and noise of the circuit part, since the start
         self.noise = 0.0  # by noise of the layers
         self.trip = 0.0
-        self._circuit_rows = len(state.ledger) - len(plan.clusters)
+        self._circuit_rows = len(state.ledger) - len(self._groups)
+
+    @property
+    def _groups(self) -> list[ClusterGroup]:
+        return [*self.plan.clusters, *(group.linear for group in self.plan.nonlinear)]
 
     def count(self, flows: np.ndarray) -> None:
         """Book what came in during a block, ``flows[entities, 7]``."""
-        if self.plan.clusters:
+        if self._groups:
             # A node may take back what it supplied: only what it gave counts.
             self.supplied += float(np.maximum(flows[self._circuit_rows :, INJECTED : NOISE + 1], 0.0).sum())
         if self.plan.nodes:
@@ -53,8 +58,8 @@ class Watch:
     def limit(self) -> float:
         """Amplitude^2 that the lines cannot reach without a runaway."""
         limit = LAYERED_MARGIN * (self.start + self.noise + self._fill())
-        if self.plan.clusters:
-            gain = float(np.prod([_gain(group) for group in self.plan.clusters]))
+        if self._groups:
+            gain = min(1e200, float(np.prod([_gain(group) for group in self._groups])))
             limit += CIRCUIT_MARGIN * (self.start + self.supplied) * gain
         return limit
 
@@ -82,7 +87,16 @@ class Watch:
         cells = 2 * sum(line.steps for line in plan.lines)
         return cells * ratio * (voltages + strength * gain * (voltages + target))
 
-    def culprit(self, flows: np.ndarray) -> tuple[str, str, float, str]:
+    def error(self, time: float, stored: float, flows: np.ndarray, joule: float) -> DivergenceError:
+        """What to tell the user at ``time`` (s): ``stored`` (J), the books ``flows`` (amplitude^2, each ``joule`` J)."""
+        name, column, amount, advice = self._culprit(np.nan_to_num(flows, nan=np.inf))
+        held = f"with {stored:.3g} J in the lines" if np.isfinite(stored) else "beyond what numbers can hold"
+        return DivergenceError(
+            f"The waves grew beyond all bounds at t = {time:.6g} s, {held}. The ledger column that grew most is {column!r}, at "
+            f"{name} ({amount * joule:.3g} J); {advice}"
+        )
+
+    def _culprit(self, flows: np.ndarray) -> tuple[str, str, float, str]:
         """Node, ledger column, amplitude^2 and advice: what has put most energy in, by the flows ``[entities, 7]``."""
         gains = -np.minimum(flows[:, [NET_FORWARD, NET_BACKWARD]], 0.0).sum(axis=1)
         columns = {"gain": gains, "injected": flows[:, INJECTED], "noise": flows[:, NOISE]}
@@ -90,7 +104,7 @@ class Watch:
         entity = int(np.argmax(columns[column]))
         amount, group = float(columns[column][entity]), entity - self._circuit_rows
         if group >= 0:
-            names = self.plan.clusters[group].names
+            names = self._groups[group].names
             return ", ".join(names[:3]) + (", ..." if len(names) > 3 else ""), column, amount, OTHER_ADVICE
         law = self.plan.nodes[entity].law if entity < len(self.plan.nodes) else ""
         return self.plan.entities[entity], column, amount, ADVICE.get(law, OTHER_ADVICE)
@@ -114,10 +128,8 @@ def _squared_norm(node: Any, matrix: Any) -> float:
 
 
 def _gain(group: ClusterGroup) -> float:
-    """Product over the clusters of a group of the power each can add to what arrives; 1 where all are passive."""
-    states = group.energy.shape[1]
-    inside = group.ports + states
-    block = np.abs(group.matrices[:, :, :inside, :inside]).astype(float)
-    norms = np.array([max(float(np.linalg.norm(m, 2)) for m in unique) for unique in block]) ** 2
-    # Only gain of an active element counts; how states are scaled must not add up over many passive clusters.
-    return float(np.prod(np.where(norms > 4.0 * inside, norms, 1.0)[group.which], dtype=float))
+    """Product over the clusters of a group of what each can multiply arriving power by; 1 where all are passive."""
+    ports = group.matrices[:, :, : group.ports, : group.ports]
+    norms = np.array([max(float(np.linalg.norm(m, 2)) ** 2 for m in unique) for unique in ports])
+    decades = float(np.log10(np.where(norms > 1.0 + 1e-9, norms, 1.0))[group.which].sum())
+    return 10.0 ** min(decades, 200.0)

@@ -11,6 +11,7 @@ from substrate.backends import make_stepper
 from substrate.errors import DivergenceError, NetworkError
 from substrate.plan import FLOW_SIGNS, INJECTED, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
 from substrate.probing import Recorder, sent_waves
+from substrate.runaway import Watch
 
 LAPS_PER_AUDIT = 16  # of the longest line, between two looks at every cell of a circuit
 DTYPES = ("float64", "float32", "complex128", "complex64")  # real waves (voltages) or optical envelopes
@@ -69,7 +70,7 @@ class Simulation:
             raise NetworkError(f"dtype must be one of {', '.join(DTYPES)}, but it is {dtype!r}")
         if batch < 1:
             raise NetworkError(f"A batch needs at least one sample, but batch={batch}")
-        _require_batch(plan, batch)
+        _require_fit(plan, batch, dtype)
         self.plan = plan
         self.backend_name = backend
         self.stepper = make_stepper(backend, plan, batch=batch, dtype=dtype, seed=seed, batch_offset=batch_offset)
@@ -79,9 +80,11 @@ class Simulation:
         self._joule = plan.reference_power * plan.dt
         self._flows = np.zeros_like(self.state.ledger)  # amplitude^2, since the books were last taken
         self._residual = 0.0
-        # Looking at every cell costs as much as moving it. A circuit's are looked at when each has been rewritten often.
+        # Looking at every cell costs as much as moving it. A circuit's are looked at when each has been rewritten
+        # often.
         self._audit_every = 1 if plan.nodes else LAPS_PER_AUDIT * max((c.steps for c in plan.classes), default=1)
         self._begin_books()
+        self._watch = Watch(plan, self.state, self._stored)
 
     @property
     def state(self) -> Any:
@@ -109,7 +112,10 @@ class Simulation:
         self.state.version += 1
 
     def run(self, steps: int) -> None:
-        """Advance by ``steps`` steps with the parameters as they are; raises DivergenceError when the waves blow up."""
+        """Advance by ``steps`` steps with the parameters as they are; raises DivergenceError when the waves run away.
+
+        What probes have recorded until then can still be taken, and the waves looked at.
+        """
         done = 0
         with np.errstate(over="ignore", invalid="ignore"):  # told by _close_block, in words
             while done < steps:
@@ -147,6 +153,7 @@ class Simulation:
         state = self.state
         flows = state.ledger.sum(axis=0)
         self._flows += state.ledger
+        self._watch.count(state.ledger)
         state.ledger[...] = 0.0
         self._gained += float(flows @ FLOW_SIGNS)
         self._moved += float(np.abs(flows).sum())
@@ -165,20 +172,19 @@ class Simulation:
             raise self._diverged()
         if moved > 0.0:
             self._residual = max(self._residual, abs(self._stored - before - gained) / moved)
+        if self._watch.runs_away(self._stored):
+            raise self._diverged()
 
     def _diverged(self) -> DivergenceError:
-        return DivergenceError(
-            f"The waves grew beyond all bounds at t = {self.time:.6g} s; "
-            "lower the rate of the devices, or the gain of the network"
-        )
+        return self._watch.error(self.time, self._stored * self._joule, self._flows, self._joule)
 
     def adopt(self, plan: Plan) -> None:
         """Go on with a plan of the same shape: the same network with other numbers in its circuit part.
 
-        Waves, states, charges and time stay as they are; what a change of a varactor does to its stored energy is booked as
-        injected, for whoever turns it does that work. Raises NetworkError when lines or shapes differ.
+        Waves, states, charges and time stay as they are; what a change of a varactor does to its stored energy is
+        booked as injected, for whoever turns it does that work. Raises NetworkError when lines or shapes differ.
         """
-        _require_batch(plan, self.batch)
+        _require_fit(plan, self.batch, self.stepper.dtype)
         if self._unaudited:
             self._audit()
         self.stepper.adopt(plan)
@@ -187,7 +193,7 @@ class Simulation:
             self._begin_books()
             self._flows[-1, INJECTED] += self._stored - before
         self.recorder.adopt(plan)
-        self.plan = plan
+        self.plan = self._watch.plan = plan
 
     def take_ledger(self) -> Ledger:
         """The energy books in joules since they were last taken, compared with the energy in every cell and state."""
@@ -201,8 +207,8 @@ class Simulation:
     def take_probes(self, reduced: bool = True) -> dict[str, Any]:
         """What each probe recorded since it was last taken, by its label.
 
-        ``[steps]`` of a probe reduced over channels and samples, else ``[steps, channels, batch]``; without the steps where
-        time was reduced. With ``reduced`` false those reduced over time stay, and go on.
+        ``[steps]`` of a probe reduced over channels and samples, else ``[steps, channels, batch]``; without the steps
+        where time was reduced. With ``reduced`` false those reduced over time stay, and go on.
         """
         return self.recorder.take(reduced)
 
@@ -217,7 +223,8 @@ class Simulation:
         # The wave sent k steps ago has moved k - 1 cells on; one read next stands at the far end.
         first, state = self.state.step - rows.steps, self.state
         forward, backward = (
-            sent_waves(self.plan, state, self.stepper.to_host, rows, side, first, rows.steps, self.batch) for side in (0, 1)
+            sent_waves(self.plan, state, self.stepper.to_host, rows, side, first, rows.steps, self.batch)
+            for side in (0, 1)
         )
         return forward[:, ::-1], backward
 
@@ -257,21 +264,26 @@ class Simulation:
         self._begin_books()
 
 
-def _require_batch(plan: Plan, batch: int) -> None:
-    """Refuse numbers per sample that are neither one nor as many as there are samples."""
-    groups = [(group, (group.matrices.shape[1], group.initial.shape[-1])) for group in plan.clusters]
-    groups += [(group.linear, group.widths) for group in plan.nonlinear]
-    for group, counts in groups:
-        for count in counts:
+def _require_fit(plan: Plan, batch: int, dtype: Any) -> None:
+    """Refuse numbers per sample that are not as many as there are samples, and complex numbers among real waves."""
+    real = np.dtype(dtype).kind == "f"
+    for group in [*plan.clusters, *(nonlinear.linear for nonlinear in plan.nonlinear)]:
+        where = ", ".join(group.names[:3])
+        for count in (group.matrices.shape[1], group.initial.shape[-1]):
             if count not in (1, batch):
                 raise NetworkError(
-                    f"Nodes or lines at {', '.join(group.names[:3])} hold {count} numbers, one per sample, but the batch is "
-                    f"{batch}; give single numbers, or set batch={count}"
+                    f"Nodes or lines at {where} hold {count} numbers, one per sample, but the batch is {batch}; "
+                    f"give single numbers, or set batch={count}"
                 )
+        if real and np.any(group.matrices.imag != 0.0):
+            raise NetworkError(f"Nodes or lines at {where} turn the phase of an envelope; set dtype='complex128'")
     for waveform in {id(drive.drive.waveform): drive.drive.waveform for drive in plan.drives}.values():
-        shape = () if waveform is None else np.shape(waveform.sample(np.array([plan.dt])))
-        if len(shape) > 1 and shape[1] not in (1, batch):
+        sample = np.zeros(1) if waveform is None else np.asarray(waveform.sample(np.array([plan.dt])))
+        who = f"A waveform ({type(waveform).__name__})"
+        if sample.ndim > 1 and sample.shape[1] not in (1, batch):
             raise NetworkError(
-                f"A waveform ({type(waveform).__name__}) holds {shape[1]} numbers, one per sample, but the batch is {batch}; "
-                f"give single numbers, or set batch={shape[1]}"
+                f"{who} holds {sample.shape[1]} numbers, one per sample, but the batch is {batch}; "
+                f"give single numbers, or set batch={sample.shape[1]}"
             )
+        if real and np.iscomplexobj(sample):
+            raise NetworkError(f"{who} is an envelope of complex numbers; set dtype='complex128'")

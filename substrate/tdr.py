@@ -125,7 +125,12 @@ def _path(network: Network, reference: PortReference) -> list[tuple[str, Any]]:
     while True:
         ports = [here, *(PortReference(here.node, p.name) for p in network.nodes[here.node].ports)]
         step = next(
-            (c for port in ports for c in network.connections.values() if c.name not in used and port in (c.first, c.second)),
+            (
+                c
+                for port in ports
+                for c in network.connections.values()
+                if c.name not in used and port in (c.first, c.second)
+            ),
             None,
         )
         if step is None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from substrate.compile import compile_network
-from substrate.errors import NetworkError
+from substrate.errors import DivergenceError, NetworkError
 from substrate.network import Network
 from substrate.probe import Probe
 from substrate.simulation import Ledger, Simulation
@@ -72,11 +72,11 @@ def simulate(
     """Simulate ``network`` from rest for ``duration`` seconds in steps of ``dt`` and return what the probes saw.
 
     Waves are in sqrt(W) (``reference_power`` 1 W); ``dtype`` complex128 or complex64 makes them optical envelopes;
-    ``batch`` samples run side by side. ``changes`` are ``(seconds, {"node.field": value})``: numbers of the network that
-    change while it runs. Raises the SubstrateError that says what is wrong.
+    ``batch`` samples run side by side. ``changes`` are ``(seconds, {"node.field": value})``: numbers of the network
+    that change while it runs. Raises the SubstrateError that says what is wrong; a DivergenceError holds the ``traces`` so far.
 
-    For runs longer than memory, reduce probes on the fly (:class:`substrate.Probe`), or let ``substrate simulate`` write
-    them to a file as the run goes.
+    For runs longer than memory, reduce probes on the fly (:class:`substrate.Probe`), or let ``substrate simulate``
+    write them to a file as the run goes.
 
     >>> from substrate import Line
     >>> from substrate.nodes import Resistor, VoltageSource
@@ -93,16 +93,29 @@ def simulate(
     planned = [as_probe(network, probe) for probe in probes]
     plan = compile_network(network, dt, reference_power=reference_power, probes=planned)
     simulation = Simulation(plan, batch=batch, backend=backend, dtype=dtype, seed=seed)
-    for _ in advance(simulation, network, total, changes):
-        pass
-    time = (np.arange(total) + 1) * dt
+    try:
+        for _ in advance(simulation, network, total, changes):
+            pass
+    except DivergenceError as error:
+        error.traces = _taken(simulation, planned)
+        raise
+    return _taken(simulation, planned)
+
+
+def _taken(simulation: Simulation, planned: Sequence[Probe]) -> Traces:
+    """What the probes saw until now; after a divergence the books end at the last whole block."""
+    time = (np.arange(simulation.state.step) + 1) * simulation.plan.dt
     traces = {probe.label for probe in planned if probe.is_trace}
     taken = {
         label: squeezed(values, label in traces) if isinstance(values, np.ndarray) else values
         for label, values in simulation.take_probes().items()
     }
     every = {probe.label: probe.every for probe in planned if probe.is_trace}
-    return Traces(time, taken, simulation.take_ledger(), every)
+    try:
+        ledger = simulation.take_ledger()
+    except DivergenceError:  # the books cannot be closed over numbers that are none
+        ledger = Ledger(residual=float("nan"))
+    return Traces(time, taken, ledger, every)
 
 
 def steps_of(duration: float, dt: float) -> int:

@@ -306,4 +306,6 @@ class _Discrete:
         system = self.shift[:, None, None, None] * np.eye(states) - matrix[None, :, inner, inner]
         into = np.broadcast_to(matrix[:, inner][:, :, keep_columns], (*system.shape[:3], len(keep_columns)))
         whole = direct + matrix[:, keep_rows][:, :, inner] @ np.linalg.solve(system, into)
-        return [[self.equations.term(whole[:, :, i, j]) for j in range(len(keep_columns))] for i in range(len(keep_rows))]
+        return [
+            [self.equations.term(whole[:, :, i, j]) for j in range(len(keep_columns))] for i in range(len(keep_rows))
+        ]

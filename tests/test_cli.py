@@ -242,7 +242,9 @@ def test_export_explains_itself(done: Path, tmp_path: Path) -> None:
     assert "--metrics, --ledger: one file holds one kind of table" in fails(
         "export", done, "--to", to, "--metrics", "--ledger"
     )
-    assert "ports belong to devices and probes; ledger has none" in fails("export", done, "--to", to, "--ledger", "--port", "w1*")
+    assert "ports belong to devices and probes; ledger has none" in fails(
+        "export", done, "--to", to, "--ledger", "--port", "w1*"
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -17,15 +17,25 @@ ROOT = Path(__file__).resolve().parent.parent
 # A module may import from its own layer and from those above it in this list. A new file of `substrate/` goes into one
 # of them; "nodes" stands for the package with all its files.
 LAYERS = [
-    ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles"],
+    ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles", "memory"],
     ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
     ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying"],
     ["fractional", "media", "media_cards", "media_fit", "media_optical", "media_rc", "media_rlgc"],
     ["plan", "clusters", "circuits", "compile_reciprocal", "compile", "line_probes"],
     ["backends"],
-    ["simulation", "traces", "probing", "reductions"],
+    ["simulation", "traces", "probing", "reductions", "runaway"],
     ["learning"],
-    ["config", "config_schema", "config_errors", "config_text", "netfile", "netfile_parts", "netfile_schema", "netfile_values", "circuit_run"],
+    [
+        "config",
+        "config_schema",
+        "config_errors",
+        "config_text",
+        "netfile",
+        "netfile_parts",
+        "netfile_schema",
+        "netfile_values",
+        "circuit_run",
+    ],
     ["plot", "plots", "export_netcdf", "export_pwl", "export", "report"],
     ["cli", "__main__"],
 ]

@@ -113,9 +113,7 @@ def nodes(draw: st.DrawFn, owner: type) -> Node:
     for name, slot in chosen.items():
         if name in known_fields:
             arguments[name] = draw(known_fields[name])
-        elif "number" in slot.kinds and isinstance(slot.default, float | int | type(None)) and not slot.required:
-            arguments[name] = draw(per_sample if "array" in slot.kinds else numbers)
-        elif slot.required and "number" in slot.kinds:
+        elif ("number" in slot.kinds and isinstance(slot.default, float | int | type(None)) and not slot.required) or (slot.required and "number" in slot.kinds):
             arguments[name] = draw(per_sample if "array" in slot.kinds else numbers)
     try:
         return owner(**arguments)
@@ -129,7 +127,9 @@ def networks(draw: st.DrawFn) -> Network:
     net, free = Network(), []
     types = list(node_types().values())
     for index in range(draw(st.integers(1, 5))):
-        name = net.add(draw(nodes(draw(st.sampled_from(types)))), draw(st.sampled_from(["n", "a-b", "Übung"])) + str(index))
+        name = net.add(
+            draw(nodes(draw(st.sampled_from(types)))), draw(st.sampled_from(["n", "a-b", "Übung"])) + str(index)
+        )
         free += [(name, port) for port in net.nodes[name].ports]
     free = draw(st.permutations(free))
     while free:
@@ -141,7 +141,9 @@ def networks(draw: st.DrawFn) -> Network:
             other, port_name = free[partner][0], free.pop(partner)[1].name
         line = None
         if draw(st.booleans()):
-            line = Line(draw(numbers), draw(numbers), draw(st.just(0.0) | numbers), phase=draw(st.just(0.0) | per_sample))
+            line = Line(
+                draw(numbers), draw(numbers), draw(st.just(0.0) | numbers), phase=draw(st.just(0.0) | per_sample)
+            )
         label = draw(st.sampled_from([None, f"w {len(net.connections)}", f'"{len(net.connections)}"\\']))
         net.connect(f"{name}.{port.name}", f"{other}.{port_name}", line, label)
     return net
@@ -260,7 +262,13 @@ def test_units_give_the_same_numbers_as_si() -> None:
 
 
 def test_overrides_reach_nodes_lines_joints_and_settings() -> None:
-    words = ["nodes.b.resistance=1 kohm", "lines.w2.delay=3 ns", "simulation.batch=2", "joints.1.name=j", "changes.1.time=1 ns"]
+    words = [
+        "nodes.b.resistance=1 kohm",
+        "lines.w2.delay=3 ns",
+        "simulation.batch=2",
+        "joints.1.name=j",
+        "changes.1.time=1 ns",
+    ]
     circuit = parse_netfile(GOOD, overrides=words)
     assert circuit.network.nodes["b"] == Resistor(1000.0) and "j" in circuit.network.connections
     assert circuit.settings is not None and circuit.settings.changes[0][0] == 1e-9
@@ -374,7 +382,9 @@ odd_values = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["1 ns", "50 ohm", "1+2j", "tee.p1", "w1@0.5.voltage", "Step", "Resistor", "1 V", "nan", ""]),
     st.lists(st.floats() | st.integers(-3, 3) | st.text(max_size=3), max_size=4),
-    st.dictionaries(st.text(max_size=4) | st.sampled_from(["type", "amplitude"]), st.floats() | st.text(max_size=4), max_size=3),
+    st.dictionaries(
+        st.text(max_size=4) | st.sampled_from(["type", "amplitude"]), st.floats() | st.text(max_size=4), max_size=3
+    ),
     st.sampled_from([{"type": name} for name in part_types()]),
 )
 
@@ -411,7 +421,12 @@ def must_not_crash(text: str) -> None:
             if circuit.settings is None:
                 return
             about = circuit.settings
-            plan = compile_network(circuit.network, about.dt, reference_power=about.reference_power, probes=about.probes)
+            delays = [c.line.delay / about.dt for c in circuit.network.connections.values() if c.line is not None]
+            if 1e6 < sum(delays) * about.batch < 1e14:  # may fit in the machine, but a test need not
+                return
+            plan = compile_network(
+                circuit.network, about.dt, reference_power=about.reference_power, probes=about.probes
+            )
             simulation = Simulation(plan, batch=about.batch, dtype=about.dtype, seed=about.seed)
             simulation.run(3)
             simulation.take_probes()
@@ -433,7 +448,9 @@ def test_mutated_files_never_crash(data: st.DataObject) -> None:
         elif what == "replace" or isinstance(container, list):
             container[key] = data.draw(odd_values)
         elif what == "rename":
-            container[data.draw(st.text(max_size=6) | st.sampled_from([key + "x", key[:-1], key.upper()]))] = container.pop(key)
+            container[data.draw(st.text(max_size=6) | st.sampled_from([key + "x", key[:-1], key.upper()]))] = (
+                container.pop(key)
+            )
         else:
             container[key] = copy.deepcopy(data.draw(st.sampled_from([c[k] for c, k in places(tree)])))
         if not places(tree):

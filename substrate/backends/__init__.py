@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from substrate.errors import BackendError, NetworkError
+from substrate.memory import require_memory
 from substrate.plan import Plan, State
 
 MODULES = {"reference": "substrate.backends.reference", "cpu": "substrate.backends.cpu"}
@@ -69,7 +70,9 @@ def require_same_shape(old: Plan, new: Plan) -> None:
     for plan, shape in zip((old, new), shapes, strict=True):
         shape += [(g.labels, g.linear.matrices.shape[2:], tuple(g.kinds)) for g in plan.nonlinear]
     if lines[0] != lines[1] or shapes[0] != shapes[1] or old.nodes != new.nodes:
-        raise NetworkError("A running network can change the numbers of its circuit nodes, not its lines or their delays")
+        raise NetworkError(
+            "A running network can change the numbers of its circuit nodes, not its lines or their delays"
+        )
 
 
 def power_cells(plan: Plan, cells: Any, batch: int) -> list[Any]:
@@ -85,6 +88,9 @@ def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
     parts, dtype = (2 if np.dtype(dtype).kind == "c" else 1), np.zeros(0, dtype).real.dtype
     state = State(step=0, cells=[], parameters={}, drive={}, inputs={}, ledger=np.zeros((0, 0)))
     sizes = [2 * c.rows * c.steps * batch for c in plan.classes]
+    require_memory(
+        float(sum(sizes)) * parts * dtype.itemsize, f"The lines, for a batch of {batch},", "raise dt, or split the batch"
+    )
     state.arena, start = xp.zeros((parts, sum(sizes)), dtype=dtype), 0
     for c, size in zip(plan.classes, sizes, strict=True):
         state.cells.append(state.arena[0, start : start + size].reshape(2, c.rows, c.steps, batch))

@@ -55,7 +55,9 @@ class Stepper:
         if dtype.kind == "c" and plan.nodes:
             raise BackendError(f"{plan.node_names[0]!r} works with real waves; use float64 or float32")
         self.state = new_state(np, plan, batch, dtype)
-        self.circuit = CircuitStepper(plan, self.state, batch, seed, batch_offset) if plan.clusters or plan.nonlinear else None
+        self.circuit = (
+            CircuitStepper(plan, self.state, batch, seed, batch_offset) if plan.clusters or plan.nonlinear else None
+        )
         self.longest = self.circuit.longest if self.circuit is not None else plan.block
         self.probed: list[list[np.ndarray]] = [[] for _ in plan.probes]
         self.buffers = [np.empty((s.channels, 1 if s.steady else plan.block, batch), dtype) for s in plan.signals]
@@ -64,9 +66,7 @@ class Stepper:
         self.powers: list[float | None] = []
         self.steady_version = -1
         self.steps = 0
-        self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [
-            (self._kernel(p.kind), p) for p in plan.passes
-        ]
+        self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [(self._kernel(p.kind), p) for p in plan.passes]
         self.factors: dict[str, Any] = {}  # of transformers, by node name
 
     def step(self, steps: int) -> None:

@@ -44,7 +44,14 @@ def _reflect(layout, c, k, b, wave, before, out):  # type: ignore[no-untyped-def
     samples = layout.impedances.shape[2]
     z, root = layout.impedances[c, k, b % samples], layout.roots[c, k, b % samples]
     v, i, dv, di, good, charge = answer(
-        layout.kinds[k], layout.parameters[c, k], b % layout.parameters.shape[3], 1.0, z, 2.0 * root * wave, before, layout.dt
+        layout.kinds[k],
+        layout.parameters[c, k],
+        b % layout.parameters.shape[3],
+        1.0,
+        z,
+        2.0 * root * wave,
+        before,
+        layout.dt,
     )
     out[0], out[1], out[2] = 0.5 * (v - z * i) / root, (dv - z * di) / (dv + z * di), charge
     return good
@@ -110,8 +117,8 @@ def _mismatch(layout, c, b, e, g, waves, charges, w, out, miss):  # type: ignore
 def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
     """Several elements on one linear rest: damped Newton in the waves that reach them; returns whether it converged.
 
-    Passive elements reflect less change than they get, so that averaged substitution (Krasnoselskij 1955) converges too; it takes
-    a step wherever Newton does not get closer.
+    Passive elements reflect less change than they get, so that averaged substitution (Krasnoselskij 1955) converges
+    too; it takes a step wherever Newton does not get closer.
     """
     n = len(e)
     w, trial, miss, tried = e.copy(), np.empty(n), np.empty(n), np.empty(n)
@@ -152,7 +159,9 @@ def _elements(layout, c, b, matrix, ports, x, y, charges, out):  # type: ignore[
     first = ports + waves
     if n == 1:
         g = matrix[0, s, first, first]
-        x[0, first, b], charges[c, waves, b], good = _alone(layout, c, waves, b, y[0, first, b], g, charges[c, waves, b])
+        x[0, first, b], charges[c, waves, b], good = _alone(
+            layout, c, waves, b, y[0, first, b], g, charges[c, waves, b]
+        )
         return -1 if good else waves
     e, g = y[0, first : first + n, b].copy(), matrix[0, s, first : first + n, first : first + n]
     if not _together(layout, c, b, e, g, waves, charges, out):
@@ -254,8 +263,10 @@ def _spread(layout, c, k, ports, start, arena, seen, at, x, y, total):  # type: 
 def _step_nonlinear(layout, arena, where, steps, inputs, seen, memory, charges, totals, failed):  # type: ignore[no-untyped-def]
     """Advance all clusters by one block.
 
-    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``totals`` ``[chunks, 5]``:
-    arrived, left, lost in lines, into states (amplitude^2), into charges (J). ``failed`` ``[chunks, 3]``: cluster, element, step.
+    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``totals`` ``[chunks,
+    5]``:
+    arrived, left, lost in lines, into states (amplitude^2), into charges (J). ``failed`` ``[chunks, 3]``: cluster,
+    element, step.
     """
     clusters, ports = layout.base.shape
     parts, batch, count = len(arena), charges.shape[2], layout.energy.shape[1]

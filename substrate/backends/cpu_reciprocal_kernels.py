@@ -30,8 +30,8 @@ def _curve(kind, v):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _solve(kind, a1, a2, ratio, start):  # type: ignore[no-untyped-def]
-    """Root of ``f(v) = v + ratio phi'(v) (phi(v) - a2) - a1`` by Newton's method from ``start``, with a sure way behind."""
-    if kind == 4:  # two straight pieces; where both have a solution the conducting one holds, where neither has, the kink
+    """Root of ``f(v) = v + ratio phi'(v) (phi(v) - a2) - a1`` by Newton's method from ``start``."""
+    if kind == 4:  # two straight pieces: the conducting one where both have a solution, the kink where neither has
         on = (a1 + ratio * a2) / (1.0 + ratio)
         return on if on > 0.0 else min(a1, 0.0)
     tolerance = 4e-16 * (abs(a1) + ratio * (1.0 + abs(a2)) + 1e-300)
@@ -52,7 +52,7 @@ def _solve(kind, a1, a2, ratio, start):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _bracketed(kind, a1, a2, ratio, start, tolerance):  # type: ignore[no-untyped-def]
-    """The same root by a bracket that is widened until it holds one: Newton inside it, bisection where that leaves it."""
+    """The same root by a widened bracket: Newton inside it, bisection where that would leave it."""
     width, low, high = 1.0, start, start
     for side in (-1.0, 1.0):
         v, width = start, 1.0 + abs(start - a1)
@@ -108,17 +108,20 @@ def _residual(v, a, y, strength, share, f):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def solve_cross_entropy(a, y, strength, warm, out):  # type: ignore[no-untyped-def]
-    """Voltages of a cross-entropy load: damped Newton with the softmax Jacobian inverted in closed form.
+def solve_cross_entropy(a, y, beta, warm, out):  # type: ignore[no-untyped-def]
+    """Voltages of a cross-entropy load: damped Newton, the softmax Jacobian inverted in closed form.
 
-    ``a`` and ``out`` are ``[channels, steps, batch]``, ``y`` and ``warm`` ``[channels, batch]``; ``strength`` is z beta.
+    ``a`` and ``out`` are ``[channels, steps, batch]``, ``y`` and ``warm`` ``[channels, batch]``; ``strength`` is z
+    beta.
     """
     channels, steps, batch = out.shape
     v, trial, share, f, step = np.empty((5, channels))
     for k in range(steps):
         for b in range(batch):
             v[:] = warm[:, b]
-            target, arriving = y[:, b], a[:, k, b]
+            weight_of_target = np.sum(y[:, b])
+            strength, arriving = beta * weight_of_target, a[:, k, b]
+            target = y[:, b] / (weight_of_target if weight_of_target != 0.0 else 1.0)
             worst = _residual(v, arriving, target, strength, share, f)
             for _ in range(MOST_STEPS):
                 if worst <= 1e-15 * (1.0 + np.max(np.abs(arriving))):

@@ -10,7 +10,19 @@ from substrate.backends.reference_circuit import step_circuit
 from substrate.backends.reference_nonlinear import stored_energy
 from substrate.backends.reference_reciprocal import KERNELS as RECIPROCAL
 from substrate.noise import normals
-from substrate.plan import INJECTED, LINES, NET_BACKWARD, NET_FORWARD, NOISE, PORTS, RADIATED, LineEnd, Pass, Plan, PlannedProbe
+from substrate.plan import (
+    INJECTED,
+    LINES,
+    NET_BACKWARD,
+    NET_FORWARD,
+    NOISE,
+    PORTS,
+    RADIATED,
+    LineEnd,
+    Pass,
+    Plan,
+    PlannedProbe,
+)
 
 Wave = list[list[float]]  # [channels][batch], one step
 
@@ -42,7 +54,7 @@ def error_wave(loss: str, z: list[float], y: list[float]) -> list[float]:
     peak = max(z)
     weights = [math.exp(a - peak) for a in z]
     total = sum(weights)
-    return [w / total - b for w, b in zip(weights, y, strict=True)]
+    return [sum(y) * w / total - b for w, b in zip(weights, y, strict=True)]
 
 
 class Stepper:

@@ -49,7 +49,8 @@ def _step_cluster(
             _write(memory[:, k], b, y[ports + k])
         for o, place in enumerate(group.observed[cluster]):
             seen[place][0][b] = y[ports + states + o]
-        # Ends of lines whose waves are no power waves: what entered them counts, what their waves seem to bring does not.
+        # Ends of lines whose waves are no power waves: what entered them counts, what their waves seem to bring does
+        # not.
         power = [abs(v) ** 2 for v in y[len(y) - group.metered :]]
         lost += sum(power[0::4]) - sum(power[1::4])
         net -= sum(power[2::4]) - sum(power[3::4])

@@ -47,12 +47,16 @@ def constant_scattering(stepper: Any, step: Pass) -> None:
     dynamics, cost, control = _laws(stepper.plan.nodes[step.node])
     size, (z1, z2) = len(cost), step.z
     a1, a2 = (stepper.signals[i] for i in step.inputs)
-    system = [[(i == j) + z1 * cost[i][j] for j in range(size)] + [z1 * row[i] for row in dynamics] for i in range(size)]
+    system = [
+        [(i == j) + z1 * cost[i][j] for j in range(size)] + [z1 * row[i] for row in dynamics] for i in range(size)
+    ]
     system += [[*dynamics[i], *(-control[i][j] - z2 * (i == j) for j in range(size))] for i in range(size)]
     b1 = [[0.0] * stepper.batch for _ in range(size)]
     b2 = [[0.0] * stepper.batch for _ in range(size)]
     for s in range(stepper.batch):
-        right = [2.0 * math.sqrt(z1) * a1[c][s] for c in range(size)] + [2.0 * math.sqrt(z2) * a2[c][s] for c in range(size)]
+        right = [2.0 * math.sqrt(z1) * a1[c][s] for c in range(size)] + [
+            2.0 * math.sqrt(z2) * a2[c][s] for c in range(size)
+        ]
         found = solve(system, right)
         for c in range(size):
             b1[c][s] = found[c] / math.sqrt(z1) - a1[c][s]

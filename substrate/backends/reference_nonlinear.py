@@ -48,7 +48,15 @@ def stored_energy(stepper: Any) -> float:
 
 
 def _step_cluster(
-    stepper: Any, index: int, group: NonlinearGroup, cluster: int, inputs: Any, seen: Any, cell: Any, read: Any, write: Any
+    stepper: Any,
+    index: int,
+    group: NonlinearGroup,
+    cluster: int,
+    inputs: Any,
+    seen: Any,
+    cell: Any,
+    read: Any,
+    write: Any,
 ) -> tuple[float, float]:
     """One cluster, one step: its net consumption (charges not counted) and what its lines took."""
     linear = group.linear
@@ -141,7 +149,9 @@ def _coupled(elements: list["_Port"], e: np.ndarray, g: np.ndarray) -> tuple[np.
 class _Port:
     """One element at its port, for one sample and step."""
 
-    def __init__(self, group: NonlinearGroup, cluster: int, place: int, b: int, z: float, plan: Any, charge: float) -> None:
+    def __init__(
+        self, group: NonlinearGroup, cluster: int, place: int, b: int, z: float, plan: Any, charge: float
+    ) -> None:
         self.node: Any = group.nodes[cluster][place].sample(b)
         self.kind, self.place, self.z, self.dt, self.charge = int(group.kinds[place]), place, z, plan.dt, charge
         self.root = math.sqrt(z * plan.reference_power)

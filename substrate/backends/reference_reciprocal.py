@@ -132,11 +132,12 @@ def reciprocal_load(stepper: Any, step: Pass) -> None:
     for s, (x, y) in enumerate(zip(_columns(a), target, strict=True)):
         wave, strength = 2.0 * math.sqrt(z) * np.array(x), z * node.beta
         v = warm[:, s].astype(float)
+        weight = 1.0 if node.loss == "mse" else sum(y)
         for _ in range(100):
             residual = v + strength * np.array(error_wave(node.loss, list(v), y)) - wave
             if np.max(np.abs(residual)) <= 1e-15 * (1.0 + np.max(np.abs(wave))):
                 break
-            v = v - np.linalg.solve(np.eye(len(v)) + strength * _curvature(node.loss, v), residual)
+            v = v - np.linalg.solve(np.eye(len(v)) + strength * weight * _curvature(node.loss, v), residual)
         warm[:, s] = v
         out.append(list(v / math.sqrt(z) - np.array(x)))
     b = _columns(out)

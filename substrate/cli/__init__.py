@@ -184,6 +184,9 @@ def devices(
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Only cards with numbers nobody has read in a source yet.")
     ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--markdown", metavar="PAGE.md", help="Renew the table of cards in a page.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """List the catalogue of device cards; `substrate devices show NAME` prints one."""
@@ -191,7 +194,7 @@ def devices(
         with reported():
             from substrate.cli.catalogue import run_list
 
-            run_list("device", unverified, json_)
+            run_list("device", unverified, json_, page)
 
 
 @devices_app.command("show")
@@ -215,6 +218,9 @@ def media(
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Only cards with numbers nobody has read in a source yet.")
     ] = False,
+    page: Annotated[
+        Path | None, typer.Option("--markdown", metavar="PAGE.md", help="Renew the table of cards in a page.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """List the catalogue of media of lines; `substrate media show NAME` prints one."""
@@ -222,7 +228,7 @@ def media(
         with reported():
             from substrate.cli.catalogue import run_list
 
-            run_list("medium", unverified, json_)
+            run_list("medium", unverified, json_, page)
 
 
 @media_app.command("show")

@@ -12,8 +12,17 @@ from substrate.cli.reporting import print_json, print_table
 COMMANDS = {"device": "devices", "medium": "media"}  # kind of card → the command that shows it
 
 
-def run_list(kind: str, only_unverified: bool, as_json: bool) -> None:
-    """Print one line per card of a kind; with `only_unverified` also the numbers; raises the errors of `devices`."""
+def run_list(kind: str, only_unverified: bool, as_json: bool, page: Path | None = None) -> None:
+    """Print one line per card of a kind; with `only_unverified` also the numbers; raises the errors of `devices`.
+
+    With a `page`, renew the table of cards in it instead.
+    """
+    if page is not None:
+        from substrate.cli.catalogue_page import replace_table
+
+        replace_table(page, kind)
+        typer.echo(page)
+        return
     cards = [load_card(name) for name in list_cards(kind)]
     if only_unverified:
         cards = [card for card in cards if card.unverified]

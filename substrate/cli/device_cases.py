@@ -43,7 +43,9 @@ def memristor_flux(backend: str) -> np.ndarray:
     return np.array(driven(2000))
 
 
-@case("V23", "HP memristor, current at the zeros of the voltage over its largest: the loop is pinched", [0.0, 0.0], 1e-12)
+@case(
+    "V23", "HP memristor, current at the zeros of the voltage over its largest: the loop is pinched", [0.0, 0.0], 1e-12
+)
 def pinched(backend: str) -> np.ndarray:
     """i = v / M(x) with M > 0: no voltage, no current, whatever the state."""
     cell, state = memristor()
@@ -54,7 +56,9 @@ def pinched(backend: str) -> np.ndarray:
     return np.array([seen[0], seen[500]]) / np.max(np.abs(seen))
 
 
-@case("V26", "PCM at g = 1, 0.5, 0.1: programming sigma", [1.05538e-6, 0.952705e-6, 0.448249e-6], 1e-5, "S", relative=True)
+@case(
+    "V26", "PCM at g = 1, 0.5, 0.1: programming sigma", [1.05538e-6, 0.952705e-6, 0.448249e-6], 1e-5, "S", relative=True
+)
 def pcm_programming(backend: str) -> np.ndarray:
     """Quadratic fit of Nandakumar 2019, with aihwkit's coefficients."""
     return np.asarray(PcmPair().programming_sigma(SHARES))

@@ -39,7 +39,7 @@ def run_simulate(request: Request) -> None:
     circuit = parse_netfile(text, request.file.name, request.overrides)
     if circuit.settings is None:
         raise ConfigError(
-            f"{request.file.name}: the table [simulation] is missing; it needs duration = \"20 ns\" and dt = \"10 ps\", say"
+            f'{request.file.name}: the table [simulation] is missing; it needs duration = "20 ns" and dt = "10 ps", say'
         )
     out = request.out or Path("runs") / f"{request.file.stem}.h5"
     if out.exists() and not request.overwrite:

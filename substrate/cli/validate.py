@@ -9,7 +9,7 @@ import typer
 
 from substrate.cli.device_cases import device_cases
 from substrate.cli.reporting import note, print_json, print_table
-from substrate.validation import FAILED, PASSED, SKIPPED, Case, Result, all_cases, run_cases
+from substrate.validation import FAILED, PASSED, SKIPPED, Result, all_cases, run_cases
 
 COLUMNS = ["case", "quantity", "expected", "got", "error", "tolerance", "time", "status"]
 
@@ -18,9 +18,7 @@ def run_validate(backend: str, only: str | None, as_json: bool, markdown: Path |
     """Run the cases, print the table or JSON, write the page; exit code 1 when a case fails. Raises ConfigError."""
     results = run_cases(backend, only, device_cases())
     if as_json:
-        print_json(
-            {"backend": backend, "counts": counted(results), "cases": [dataclasses.asdict(r) for r in results]}
-        )
+        print_json({"backend": backend, "counts": counted(results), "cases": [dataclasses.asdict(r) for r in results]})
     else:
         print_table(COLUMNS, [row(result) for result in results], f"Validation on backend {backend}")
         typer.echo(summary(results))
@@ -102,4 +100,3 @@ def _share(share: float) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
-

@@ -17,8 +17,8 @@ from substrate.simulation import Simulation
 class LinearQuadratic:
     """Minimise ``sum_k x_k^T Q x_k + u_k^T R u_k`` plus ``x_N^T P x_N``, subject to ``x_(k+1) = A x_k + B u_k``.
 
-    ``dynamics`` A is ``[n, n]``, ``inputs`` B is ``[n, m]``, ``cost`` Q ``[n, n]``, ``effort`` R ``[m, m]``, ``terminal``
-    P ``[n, n]`` (None: none). Raises NetworkError.
+    ``dynamics`` A is ``[n, n]``, ``inputs`` B is ``[n, m]``, ``cost`` Q ``[n, n]``, ``effort`` R ``[m, m]``,
+    ``terminal`` P ``[n, n]`` (None: none). Raises NetworkError.
 
     >>> LinearQuadratic(np.eye(2), np.ones((2, 1)), np.eye(2), np.eye(1)).control_impedance
     array([[1., 1.],
@@ -36,7 +36,9 @@ class LinearQuadratic:
         for name, shape in (("dynamics", (n, n)), ("cost", (n, n)), ("effort", (m, m)), ("terminal", (n, n))):
             value = getattr(self, name)
             if value is not None and np.shape(value) != shape:
-                raise NetworkError(f"With inputs of shape {(n, m)}, {name} must be {shape}, but it is {np.shape(value)}")
+                raise NetworkError(
+                    f"With inputs of shape {(n, m)}, {name} must be {shape}, but it is {np.shape(value)}"
+                )
         if np.linalg.eigvalsh(self.effort)[0] <= 0.0:
             raise NetworkError("Every control needs a cost: effort must have positive eigenvalues only")
 
@@ -101,7 +103,8 @@ def solve_on_waves(
     """Let the waves of a :func:`control_line` settle and read the optimal paths from ``starts[samples, n]``.
 
     ``line`` (None: one step of 1 ps with a low-pass of 1 ps) joins the cells. ``settling.settled`` says whether the
-    field came to rest within ``limit`` steps, to ``tolerance`` over a round trip of the whole line. Raises NetworkError.
+    field came to rest within ``limit`` steps, to ``tolerance`` over a round trip of the whole line. Raises
+    NetworkError.
 
     >>> problem = LinearQuadratic(np.eye(1), np.eye(1), np.eye(1), np.eye(1))
     >>> path = solve_on_waves(problem, 24, np.ones((1, 1)))

@@ -25,7 +25,7 @@ ABOUT = {
     "flow": ("1/s", "speed of the value in the last tick"),
     "leaked": (JOULE, "the part of absorbed that leak, drift and lag took away, or gave back (negative)"),
     "noise": (JOULE, "the part of absorbed that chance took away, or gave back (negative)"),
-    "cycles": ("1", "how often the cell has gone through its range and back so far"),
+    "cycles": ("1", "how often the first state of the cell has gone through its range and back so far"),
     "wear": ("1", "cycles as a share of the device's endurance"),
     "saturated": ("1", "1 where the cell sits within 1 % of its range from a bound"),
     "pulses_up": ("1", "pulses up so far; mean numbers where pulses are not made one by one"),
@@ -77,9 +77,9 @@ def _dtype(name: str) -> str:
 
 
 def reach(device: Any) -> float | None:
-    """How far apart the ends of a device's range are; None where it has none."""
-    low, high = device.clip_range()
-    return float(high - low) if np.isfinite(high - low) else None
+    """How far apart the bounds of a device's first state are; None where it has none."""
+    span = float(device.states[0].hi - device.states[0].lo)
+    return span if np.isfinite(span) else None
 
 
 def check_columns(names: Sequence[str], devices: Sequence[Any]) -> None:
@@ -100,10 +100,12 @@ class Books:
         self.kept = {name: xp.zeros(values.shape) for name in KEPT if name in names - own}
         self.twins = any(name in self.kept for name in TWINS)
         self.quiet = getattr(device, "quiet", device)
-        self.idle_step = self.quiet_step = xp.zeros(0)
+        self.idle_step = self.quiet_step = self.place = xp.zeros(0)
 
     def foresee(self, xp: Any, state: dict[str, Array], drive: Array, seconds: float) -> None:
-        """Before a tick: let the twins take it."""
+        """Before a tick: remember where the cells are, and let the twins take it."""
+        if "cycles" in self.kept:
+            self.place = state[self.device.states[0].name].copy()
         if self.twins:
             still = xp.zeros_like(drive)
             now = self._twin(xp, state, still, 0.0)
@@ -117,13 +119,13 @@ class Books:
         self.quiet.advance(xp, copy, drive, seconds, xi)
         return xp.array(self.quiet.value(xp, copy), dtype=np.float64)
 
-    def settle(self, xp: Any, new: Array, values: Array, drive: Array, seconds: float) -> None:
+    def settle(self, xp: Any, state: dict[str, Array], new: Array, values: Array, drive: Array, seconds: float) -> None:
         """After a tick, before the ``new`` values take the place of ``values``."""
         kept, step = self.kept, new - values
         if "flow" in kept:
             kept["flow"][...] = step / seconds
         if "cycles" in kept:
-            kept["cycles"] += xp.abs(step) / (2.0 * (self.reach or 1.0))
+            kept["cycles"] += xp.abs(state[self.device.states[0].name] - self.place) / (2.0 * (self.reach or 1.0))
         if "leaked" in kept:
             kept["leaked"] += drive * self.idle_step
         if "noise" in kept:

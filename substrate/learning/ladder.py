@@ -33,7 +33,8 @@ class Ladder:
     """Voltages on capacitors, currents in inductors: ``C v' = I_l - J^T I_(l+1)``, ``L i' = F(v) - v_next``.
 
     Made from a layered network of any family; its lines are not used. Time is in units of ``sqrt(L C)``, impedances in
-    units of ``sqrt(L / C)``. A resistor of conductance ``damping`` across each inductor carries ``damping (F(v) - v_next)``
+    units of ``sqrt(L / C)``. A resistor of conductance ``damping`` across each inductor carries ``damping (F(v) -
+    v_next)``
     more, which vanishes at rest: it damps and moves no fixed point (the augmented-Lagrangian term). The load draws
     ``beta dPhi/dv``. ``dt`` None is 0.9 of the Courant bound; above the bound it is refused (NetworkError).
     Source: ``docs/theory.md``, section "Ladder".
@@ -102,8 +103,7 @@ class Ladder:
             drawn.append(self.beta * self.loss.gradient(np, self.voltages[-1], self.y))
             before = self.voltages, self.hidden, self.across
             self.voltages = [
-                v + self.dt * (branch - out)
-                for v, branch, out in zip(self.voltages, branches, drawn[1:], strict=True)
+                v + self.dt * (branch - out) for v, branch, out in zip(self.voltages, branches, drawn[1:], strict=True)
             ]
             self._look()
             self._book(before, pulls, drawn)
@@ -119,7 +119,9 @@ class Ladder:
             # What the branch carries, from what it draws through the transformer: the source and the bias supply it.
             between = 0.5 * (across[place] + self.across[place])
             branch = self.currents[place] + self.damping * across[place]
-            self.ledger["injected"] += self.dt * float(np.vdot(branch, np.broadcast_to(layer.bias[:, None], branch.shape)))
+            self.ledger["injected"] += self.dt * float(
+                np.vdot(branch, np.broadcast_to(layer.bias[:, None], branch.shape))
+            )
             self.ledger["dissipated"] += self.dt * self.damping * float(np.vdot(across[place], between))
             held = 0.5 * (hidden[place] + self.hidden[place])
             handed = float(np.vdot(pulls[place], held))
@@ -146,8 +148,10 @@ class Ladder:
 
     def _watch(self) -> None:
         stored = self.stored_energy()
-        supplied = self._start + sum(float(np.vdot(a, a)) for a in (self.x, self.y)) + float(
-            sum(np.vdot(layer.bias, layer.bias) for layer in self.layers) * self.x.shape[1]
+        supplied = (
+            self._start
+            + sum(float(np.vdot(a, a)) for a in (self.x, self.y))
+            + float(sum(np.vdot(layer.bias, layer.bias) for layer in self.layers) * self.x.shape[1])
         )
         gain = float(np.prod([max(1.0, float(np.linalg.norm(layer.matrix, 2)) ** 2) for layer in self.layers]))
         if not np.isfinite(stored) or stored > RUNAWAY * supplied * gain:

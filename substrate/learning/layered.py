@@ -87,9 +87,7 @@ def layered(
     return builder.network
 
 
-def _impedances(
-    lines: Sequence[Line], matrices: Sequence[np.ndarray], rule: str | Sequence[float]
-) -> list[float]:
+def _impedances(lines: Sequence[Line], matrices: Sequence[np.ndarray], rule: str | Sequence[float]) -> list[float]:
     """Impedance of the line behind each layer, ohm."""
     if rule == "equal":
         return [line.impedance for line in lines]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from substrate.errors import NetworkError
-from substrate.learning.device_columns import JOULE, PLAIN, Books, Column, check_columns, columns_of
+from substrate.learning.device_columns import JOULE, PLAIN, Books, Column, check_columns, columns_of, reach
 from substrate.noise import cell_normals
 from substrate.plan import Array
 from substrate.simulation import Simulation
@@ -128,7 +128,7 @@ class PortBank:
             group.device.advance(stepper.xp, group.state, group.drive, seconds, xi)
             new = group.device.value(stepper.xp, group.state)
             if group.books is not None:
-                group.books.settle(stepper.xp, new, group.values, group.drive, seconds)
+                group.books.settle(stepper.xp, group.state, new, group.values, group.drive, seconds)
             stepper.settle_ports(new, group.values, group.drive, group.absorbed)
         self.ticks += 1
         self.simulation.state.version += 1
@@ -197,8 +197,7 @@ class PortBank:
             for counter in ("pulses_up", "pulses_down", "cycles"):
                 if any(column.name == counter for column in group.columns):
                     found[counter] = found.get(counter, 0.0) + float(self._cells(group, counter).sum(dtype=np.float64))
-            low, high = group.device.clip_range()
-            if np.isfinite(high - low) and hasattr(group.device, "saturated"):
+            if reach(group.device) is not None and hasattr(group.device, "saturated"):
                 near += float(group.device.saturated(self.simulation.stepper.xp, group.state).sum())
                 bounded += group.values.size
         return {**found, **({"saturated": near / bounded} if bounded else {})}

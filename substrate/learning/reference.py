@@ -9,12 +9,15 @@ from substrate.learning.backprop import Backprop
 from substrate.learning.ports import PortBank
 from substrate.network import Network
 
+RATE_WITHOUT = 0.3  # learning rate per batch beside devices that name none
+
 
 class DigitalTraining:
     """Gradient descent (or momentum) by exact backpropagation, with the step that the devices' nominal rate means.
 
     A device with rate mu (1/s) held for a dwell moves by ``mu * dwell * drive``: that is the learning rate here.
-    A device with a ``time_constant`` is followed as momentum, by the exact motion over one dwell.
+    A device with a ``time_constant`` is followed as momentum, by the exact motion over one dwell. A device whose law
+    has no rate (a threshold, a heater) is compared with gradient descent at ``RATE_WITHOUT`` per batch.
     """
 
     def __init__(self, network: Network, bank: PortBank, dwell: float) -> None:
@@ -33,7 +36,7 @@ class DigitalTraining:
         """Train on one batch and return its mean loss."""
         loss, gradient = self.backprop.gradient(self.parameters, x, y)
         for name, device in self.devices.items():
-            rate = float(np.mean(getattr(device, "rate", 0.0)))
+            rate = float(np.mean(getattr(device, "rate", RATE_WITHOUT / self.dwell)))
             tau = float(np.mean(getattr(device, "time_constant", 0.0)))
             final = -rate * gradient[name]
             if tau > 0.0:

@@ -114,13 +114,14 @@ class Trainer:
     def _train_batch(self, rows: np.ndarray, record_field: bool) -> None:
         x, y = self.dataset.x_train[rows], self._y_train[rows]
         start, ticks = self.time, 0
-        interval = self.presenter.timing.interval * self.settings.dt
+        timing, dt = self.presenter.timing, self.settings.dt
+        interval, settle = timing.interval * dt, timing.settle * dt
 
         def on_tick() -> None:
             nonlocal ticks
             ticks += 1
             if record_field:
-                self.recorder.field(start + ticks * interval)
+                self.recorder.field(start + min(ticks * interval, settle))
 
         self.presenter.on_tick = on_tick if record_field else None
         books = self.presenter.present(x, y)

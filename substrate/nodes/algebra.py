@@ -51,7 +51,8 @@ def _same_batch(*arrays: np.ndarray) -> list[np.ndarray]:
 def warmed(matrix: np.ndarray, temperature: float) -> Scattering:
     """A memoryless ``[..., n, n]`` passive matrix with the thermal noise of what it absorbs at ``temperature`` (K).
 
-    Noise waves have the covariance ``kT (I - S S^H) / (2 dt)``. Source: Bosma 1967, theorem; Wedge and Rutledge 1991, eq. 9.
+    Noise waves have the covariance ``kT (I - S S^H) / (2 dt)``. Source: Bosma 1967, theorem; Wedge and Rutledge 1991,
+    eq. 9.
 
     >>> warmed(np.array([[0.0, 0.6], [0.6, 0.0]]), 300.0).matrix.round(3).tolist()
     [[0.0, 0.6, 0.8, 0.0], [0.6, 0.0, 0.0, 0.8]]
@@ -77,7 +78,9 @@ def hung(junction: np.ndarray, leaves: Sequence[Scattering]) -> Scattering:
     """
     outer = junction.shape[-1] - len(leaves)
     gamma = _blocks([leaf.matrix[..., :1, :1] for leaf in leaves])
-    leaving = _blocks([leaf.matrix[..., :1, 1:] for leaf in leaves])  # states and sources of each leaf -> wave into the junction
+    leaving = _blocks(
+        [leaf.matrix[..., :1, 1:] for leaf in leaves]
+    )  # states and sources of each leaf -> wave into the junction
     entering = _blocks([leaf.matrix[..., 1:, :1] for leaf in leaves])
     kept = _blocks([leaf.matrix[..., 1:, 1:] for leaf in leaves])
     # A leaf's columns are its states, then its sources; those of all leaves must be states first.

@@ -1,6 +1,7 @@
 """Constant reciprocal nodes of optimal control: a cost is an admittance across the line, a control an impedance in it.
 
-Voltages and currents are those of normalised waves (``substrate/nodes/reciprocal.py``), so the matrices are pure numbers.
+Voltages and currents are those of normalised waves (``substrate/nodes/reciprocal.py``), so the matrices are pure
+numbers.
 """
 
 from dataclasses import dataclass
@@ -43,8 +44,8 @@ class ControlCell(Node):
     """One step of a linear plant: state ``v2 = A v1 - S i2``, costate ``i1 = Q v1 + A^T i2``.
 
     A transformer ``A`` between a shunt admittance ``Q`` (the running cost ``x^T Q x / 2``) and a series impedance
-    ``S = B R^-1 B^T`` (the control ``u = -R^-1 B^T i2`` with its cost ``u^T R u / 2``); all ``[n, n]``. Raises NetworkError.
-    Source: ``docs/theory.md``, section "Control".
+    ``S = B R^-1 B^T`` (the control ``u = -R^-1 B^T i2`` with its cost ``u^T R u / 2``); all ``[n, n]``. Raises
+    NetworkError. Source: ``docs/theory.md``, section "Control".
 
     >>> cell = ControlCell(np.array([[1.0]]), cost=np.array([[1.0]]), control=np.array([[0.5]]))
     >>> cell.scattering(1.0, 1.0).round(3)  # symmetric: it is reciprocal

@@ -15,8 +15,9 @@ from substrate.nodes.linear import LinearNode, Scattering
 class LineEnd(LinearNode):
     """One end of a line whose characteristic impedance and transfer are filters; ports ``outer`` and ``line``.
 
-    With ``V, I`` at the outer port and ``Zc(z)`` = ``impedance`` times ``characteristic``, what arrives from the line is
-    ``B = V - Zc I`` and what is sent into it is ``transfer`` times ``F = V + Zc I = 2 V - B``, both over ``2 sqrt(impedance)``.
+    With ``V, I`` at the outer port and ``Zc(z)`` = ``impedance`` times ``characteristic`` (over it, where ``dual``), what arrives from the line
+    is ``B = V - Zc I`` and what is sent into it is ``transfer`` times ``F = V + Zc I = 2 V - B``, both over ``2
+    sqrt(impedance)``.
     ``initial [states]`` are its states at time zero in sqrt(W), those of ``characteristic`` first. Where ``hidden`` the
     waves in the line are no power waves, and the energy the line takes is counted at the outer port.
     Source: Bergeron's method with a filtered impedance and transfer, Marti 1982, IEEE Trans. PAS 101, eq. 9.
@@ -28,6 +29,7 @@ class LineEnd(LinearNode):
     hidden: bool = False
     initial: np.ndarray = field(default_factory=lambda: np.zeros(0))
     dt: float = 1.0
+    dual: bool = False
     PORTS: ClassVar[tuple[Port, ...]] = (Port("outer", 1), Port("line", 1))
 
     @property
@@ -47,18 +49,23 @@ class LineEnd(LinearNode):
         """Rows ``b_outer, b_line``, states of the impedance, states of the transfer; columns alike. ``ratio`` is z / Z."""
         zc, h = self.characteristic, self.transfer
         n, m = zc.states, h.states
-        root, total = np.sqrt(ratio), ratio + np.real(zc.d)
+        root, direct = np.sqrt(ratio), float(np.real(zc.d))
         columns = 2 + n + m
         outer, line = np.eye(columns)[0], np.eye(columns)[1]
         held = np.zeros(columns)
         held[2 : 2 + n] = np.real(zc.c)
-        current = (2.0 * root * outer - 2.0 * line - held) / total  # sqrt(Z) I
+        given = 2.0 * root * outer - 2.0 * line  # (V - B) / sqrt(Z) + ratio sqrt(Z) I
+        if self.dual:
+            into = (given - ratio * held) / (1.0 + ratio * direct)  # (V - B) / sqrt(Z)
+            current = direct * into + held  # sqrt(Z) I
+        else:
+            into = current = (given - held) / (ratio + direct)
         sent = 2.0 * root * outer - ratio * current - line  # F / (2 sqrt(Z)) before the transfer
         matrix = np.zeros((columns, columns), np.result_type(h.a, h.b, h.c, h.d, float))
         matrix[0] = outer - root * current
         matrix[1] = h.d * sent
         matrix[1, 2 + n :] += h.c
-        matrix[2 : 2 + n] = np.outer(zc.b, current)
+        matrix[2 : 2 + n] = np.outer(zc.b, into)
         matrix[2 : 2 + n, 2 : 2 + n] += zc.a
         matrix[2 + n :] = np.outer(h.b, sent)
         matrix[2 + n :, 2 + n :] += h.a
@@ -71,6 +78,11 @@ class LineEnd(LinearNode):
         inner = shift[:, None, None] * np.eye(len(matrix) - 2) - matrix[2:, 2:]
         into = np.broadcast_to(matrix[2:, :2], (len(shift), len(matrix) - 2, 2))
         return np.asarray(matrix[:2, :2] + matrix[:2, 2:] @ np.linalg.solve(inner, into))
+
+    def relative_impedance(self, z: np.ndarray) -> np.ndarray:
+        """Characteristic impedance over ``impedance`` at points ``z`` of the z plane."""
+        response = self.characteristic.response(z)
+        return 1.0 / response if self.dual else response
 
     def preferred_impedance(self, port: int, dt: float) -> float | None:
         """That of the line, at which an end reflects least."""

@@ -26,7 +26,8 @@ class Drive:
 class Scattering:
     """``[b, s'] = matrix [a, s, u]``: outgoing waves and next states from incoming waves, states and sources.
 
-    ``matrix`` is ``[ports + states, ports + states + sources]`` or ``[batch, ...]`` when samples differ; waves are power
+    ``matrix`` is ``[ports + states, ports + states + sources]`` or ``[batch, ...]`` when samples differ; waves are
+    power
     waves (sqrt(W)) at the port impedances the node was asked about. A state with ``energy`` 1 is itself a wave that
     waits one step (a capacitor, an inductor): ``s^2 dt`` is joules. A state with energy 0 belongs to a filter.
     """

@@ -11,7 +11,8 @@ from substrate.nodes.base import Node, Port, require_channels, require_temperatu
 class Load(Node):
     """A load that absorbs the arriving wave ``z`` and sends back ``dPhi/dz`` of its loss.
 
-    ``loss`` is ``mse`` or ``cross_entropy``. Training is the reflected power falling. ``temperature`` (K) is that of its matched resistance, which adds thermal
+    ``loss`` is ``mse`` or ``cross_entropy``. Training is the reflected power falling. ``temperature`` (K) is that of
+    its matched resistance, which adds thermal
     noise to the reflected wave. Raises NetworkError. Source: ``docs/theory.md``, section "Matched".
 
     >>> Load(10, "cross_entropy").ports

@@ -128,9 +128,12 @@ class Diode(NonlinearOnePort):
 class Varactor(NonlinearOnePort):
     """A junction capacitance ``C(v) = C0 / (1 + v / V_J)^M``, ``v`` (V) the reverse voltage at its port, charge its state.
 
-    ``capacitance`` (F, at rest), ``potential`` (V_J), ``grading`` (M); below ``-linear_from V_J`` the capacitance goes on
-    along its tangent, as in SPICE. ``reverse`` turns it round, ``voltage`` is on it at time zero; all but ``reverse`` may be
-    arrays. Every step conserves charge, ``i dt = q' - q``, and energy exactly: the voltage of a step is the stored energy's
+    ``capacitance`` (F, at rest), ``potential`` (V_J), ``grading`` (M); below ``-linear_from V_J`` the capacitance goes
+    on
+    along its tangent, as in SPICE. ``reverse`` turns it round, ``voltage`` is on it at time zero; all but ``reverse``
+    may be
+    arrays. Every step conserves charge, ``i dt = q' - q``, and energy exactly: the voltage of a step is the stored
+    energy's
     difference over the charge's (for a constant capacitance that is the trapezoidal rule). Raises NetworkError.
     Source: SPICE2 (Nagel 1975), diode depletion capacitance; discrete gradient: Gonzalez 1996.
 

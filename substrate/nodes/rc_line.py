@@ -14,8 +14,9 @@ from substrate.nodes.linear import LinearNode, Scattering
 class DiffusiveWire(LinearNode):
     """A wire of total ``resistance`` (ohm) and ``capacitance`` (F), with ``modes`` of each parity; ports ``first``, ``second``.
 
-    Equal currents into both ends meet ``R coth(x) / 2x``, opposite ones ``R tanh(x) / 2x`` with ``x = sqrt(s R C) / 2``:
-    sums over poles at ``-(k pi)^2 / RC`` of capacitors beside resistors, stepped by the trapezoidal rule as wave digital
+    Equal currents into both ends meet ``R coth(x) / 2x``, opposite ones ``R tanh(x) / 2x`` with ``x = sqrt(s R C) /
+    2``: sums over poles at ``-(k pi)^2 / RC`` of capacitors beside resistors, stepped by the trapezoidal rule as wave
+    digital
     elements; the modes left out are resistances in series. Every state is a wave, so the energy balance is exact.
     ``voltage`` (V) is on the wire at time zero. Source: Kirchhoff's diffusive line, mode expansion as in Carslaw and
     Jaeger, "Conduction of Heat in Solids", section 3.3.
@@ -61,7 +62,9 @@ class DiffusiveWire(LinearNode):
             # (direct + z) I = 2 sqrt(z) a - held s, and b = a - sqrt(z) I.
             current = np.linalg.solve(direct + root @ root, 2.0 * root @ wave[:2] - held @ wave[2:])
             volts = share.ravel()[:, None] * (modes @ current + 2.0 / np.sqrt(ports.ravel())[:, None] * wave[2:])
-            matrices.append(np.concatenate([wave[:2] - root @ current, volts / np.sqrt(ports.ravel())[:, None] - wave[2:]]))
+            matrices.append(
+                np.concatenate([wave[:2] - root @ current, volts / np.sqrt(ports.ravel())[:, None] - wave[2:]])
+            )
         initial = np.zeros((*np.shape(self.voltage), n))
         # Both ends at one voltage are an even mode of sqrt(2) times it.
         initial[..., 0] = np.asarray(self.voltage, float) * np.sqrt(2.0) / (2.0 * np.sqrt(ports[0, 0]))

@@ -22,6 +22,7 @@ class Termination(LinearNode):
 
     channels: int = 1
     temperature: float = 0.0
+
     def __post_init__(self) -> None:
         require_channels("A termination", self.channels)
         require_temperature("A termination", self.temperature)

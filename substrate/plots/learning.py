@@ -62,6 +62,8 @@ def _draw_loss(axes: Axes, run: Run, batches: list[np.ndarray] | None, factor: f
             median = running_median(values, window)
             axes.plot(time * factor, median, color=colour)
             labels.append((median[-1], f"{who}, batch", colour))
+        note = "batches: substrate at the end of the dwell,\nbackprop before its step"
+        axes.text(0.98, 0.97, note, transform=axes.transAxes, color=GREY, fontsize=6, ha="right", va="top")
     epochs = run.optional(
         "/metrics/epoch/time", "/metrics/epoch/test_loss", "/metrics/epoch/backprop_test_loss", rows=2
     )

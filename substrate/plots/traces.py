@@ -57,7 +57,9 @@ def _trace(run: Run, name: str) -> Trace | None:
     time, values = found
     values = values.reshape(len(values), -1)
     unit = run.reader.tables[name].unit
-    return Trace(label, "" if unit.startswith("sqrt") else unit, time, np.abs(values) if np.iscomplexobj(values) else values)
+    return Trace(
+        label, "" if unit.startswith("sqrt") else unit, time, np.abs(values) if np.iscomplexobj(values) else values
+    )
 
 
 def thinned(time: np.ndarray, values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,21 @@ def run_cases(backend: str = "cpu", only: str | None = None, extra: Sequence[Cas
 
 
 def _is_wanted(item: Case, only: str | None) -> bool:
-    return only is None or item.name.lower() == only.lower() or (len(only) > 3 and only.lower() in item.quantity.lower())
+    return (
+        only is None or item.name.lower() == only.lower() or (len(only) > 3 and only.lower() in item.quantity.lower())
+    )
 
 
-__all__ = ["FAILED", "PASSED", "SKIPPED", "Case", "Measured", "Result", "Skipped", "all_cases", "case", "run_case", "run_cases"]
+__all__ = [
+    "FAILED",
+    "PASSED",
+    "SKIPPED",
+    "Case",
+    "Measured",
+    "Result",
+    "Skipped",
+    "all_cases",
+    "case",
+    "run_case",
+    "run_cases",
+]

@@ -42,7 +42,10 @@ def two_lines(stub: float, backend: str) -> np.ndarray:
     net.connect(net.add(VoltageSource(Step(2.0), 50.0), "src"), "tee.p1", Line(NS, 50.0))
     net.connect("tee.p2", net.add(Resistor(100.0), "load"), Line(NS, np.sqrt(5000.0)))
     net.connect("tee.p3", net.add(Resistor(stub), "stub"))
-    return np.asarray(simulate(net, 10 * NS, 0.1 * NS, ["src.voltage"], backend=backend)["src.voltage"])[[25, 45, 65, 85]] - 1.0
+    return (
+        np.asarray(simulate(net, 10 * NS, 0.1 * NS, ["src.voltage"], backend=backend)["src.voltage"])[[25, 45, 65, 85]]
+        - 1.0
+    )
 
 
 @case("control", "a junction whose currents miss zero by 2 % is noticed (1: yes)", 1.0, 0.0)

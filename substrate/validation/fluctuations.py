@@ -21,7 +21,14 @@ def shot(backend: str) -> float:
     return float(np.sqrt(shot_variance(1e-3, dt) * 2.0 * dt))
 
 
-@case("V34", "photodetector, 166 ohm, 300 K, 20 GHz, 1 mW, 1 A/W: thermal, shot", [1.41284e-6, 2.53154e-6], 1e-5, "A", relative=True)
+@case(
+    "V34",
+    "photodetector, 166 ohm, 300 K, 20 GHz, 1 mW, 1 A/W: thermal, shot",
+    [1.41284e-6, 2.53154e-6],
+    1e-5,
+    "A",
+    relative=True,
+)
 def photodetector(backend: str) -> np.ndarray:
     """Thermal sqrt(4 kT B / R), shot sqrt(2 q I B): rms in the band B = 1 / (2 dt)."""
     dt = 1.0 / (2.0 * 20e9)

@@ -36,7 +36,12 @@ def allpass(share: float) -> float:
     return phase_delay((k + turn) / (1.0 + k * turn), 0)
 
 
-@case("V15", "linear interpolation of 0.5 and 0.25 step, |H| at a tenth of the sampling rate", [interpolated(d) for d in SHARES], 1e-10)
+@case(
+    "V15",
+    "linear interpolation of 0.5 and 0.25 step, |H| at a tenth of the sampling rate",
+    [interpolated(d) for d in SHARES],
+    1e-10,
+)
 def linear(backend: str) -> np.ndarray:
     """|1 - d + d z^-1|: 0.95105652 (-0.436 dB) and 0.96352549. Laakso 1996, "Splitting the unit delay"."""
     return np.array([abs(passes("linear", 10 + d, [0.1])[0]) for d in SHARES])
@@ -48,7 +53,13 @@ def thiran_magnitude(backend: str) -> np.ndarray:
     return np.array([abs(passes("thiran", 10 + d, [0.1])[0]) for d in SHARES])
 
 
-@case("V15", "Thiran's allpass of first order for 0.5 and 0.25 step, phase delay", [allpass(d) for d in SHARES], 1e-10, "steps")
+@case(
+    "V15",
+    "Thiran's allpass of first order for 0.5 and 0.25 step, phase delay",
+    [allpass(d) for d in SHARES],
+    1e-10,
+    "steps",
+)
 def thiran_phase(backend: str) -> np.ndarray:
     """0.51265 and 0.25800 steps at a tenth of the sampling rate; right at zero frequency. Thiran 1971."""
     return np.array([phase_delay(passes("thiran", 10 + d, [0.1])[0], 10) for d in SHARES])
@@ -69,7 +80,14 @@ def reported(backend: str) -> float:
 ROUND_TRIPS = [10.37, 10.5, 13.9, 57.2]
 
 
-@case("V15", "rings of 10.37 to 57.2 steps, free spectral range at the carrier", [1 / n for n in ROUND_TRIPS], 1e-3, "1/dt", relative=True)
+@case(
+    "V15",
+    "rings of 10.37 to 57.2 steps, free spectral range at the carrier",
+    [1 / n for n in ROUND_TRIPS],
+    1e-3,
+    "1/dt",
+    relative=True,
+)
 def spectral_range(backend: str) -> np.ndarray:
     """One over the group delay of the round trip at the carrier; rounding the first to 10 steps would be wrong by 3.7 %."""
     step = 1e-4

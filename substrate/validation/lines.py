@@ -30,7 +30,9 @@ def driven_line(source: float, load: float, z0: float = 50.0, delay: float = NS)
     return net
 
 
-def bergeron(times: list[float], place: float, source: float = 25.0, load: float = 100.0, z0: float = 50.0) -> np.ndarray:
+def bergeron(
+    times: list[float], place: float, source: float = 25.0, load: float = 100.0, z0: float = 50.0
+) -> np.ndarray:
     """Voltage at ``place`` (0 source, 1 load) of a line of one nanosecond, by its lattice of reflections."""
     gamma_s, gamma_l = (source - z0) / (source + z0), (load - z0) / (load + z0)
     launched = z0 / (z0 + source)

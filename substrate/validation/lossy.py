@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from substrate.network import Line, Network
-from substrate.nodes.lumped import Open, Resistor, VoltageSource
 from substrate.media import RlgcLine
+from substrate.network import Line, Network
 from substrate.nodes.kirchhoff import ParallelJunction
+from substrate.nodes.lumped import Open, Resistor, VoltageSource
 from substrate.nodes.termination import Termination
 from substrate.traces import simulate
 from substrate.validation.case import case
@@ -75,12 +75,18 @@ def stamps(times: np.ndarray) -> np.ndarray:
     return np.rint(times / STEP).astype(int) - 1
 
 
-@case("V8", "semi-infinite line with series resistance, voltage after a metre", lambda: step_through_lossy(LATE), 5e-5, "V")
+@case(
+    "V8",
+    "semi-infinite line with series resistance, voltage after a metre",
+    lambda: step_through_lossy(LATE),
+    5e-5,
+    "V",
+)
 def lossy_voltage(backend: str) -> np.ndarray:
     """Ideal unit step into R = 20 ohm, L = 250 nH, C = 100 pF per metre: a front of e^-0.2 = 0.8187308 and its tail.
 
-    v = e^(-sT) + sT int e^(-sy) I1(s sqrt(y^2 - T^2)) / sqrt(y^2 - T^2) dy, s = R / 2L = 4e7. Carson 1926. Filters of 16
-    poles; the tolerance is a quarter of ngspice's own error.
+    v = e^(-sT) + sT int e^(-sy) I1(s sqrt(y^2 - T^2)) / sqrt(y^2 - T^2) dy, s = R / 2L = 4e7. Carson 1926. Filters of
+    16 poles; the tolerance is a quarter of ngspice's own error.
     """
     traces = simulate(semi_infinite(), 15 * NS, STEP, ["metre.p1.voltage"], backend=backend)
     return np.asarray(traces["metre.p1.voltage"][stamps(LOSSY_TIMES)])

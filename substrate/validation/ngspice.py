@@ -48,4 +48,3 @@ def _deck(elements: Sequence[str], node: str, stop: float, step: float, out: Pat
         ".end",
         "",
     ]
-

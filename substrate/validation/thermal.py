@@ -118,7 +118,9 @@ def equilibrium(backend: str) -> Measured:
     return Measured(values, SIGMAS * float(np.sqrt(2.0 / waves["a.arriving"].size)))
 
 
-@case("V30", "network in equilibrium at 300 K: correlation of what leaves a port with itself 1 to 6 steps later", 0.0, 0.0)
+@case(
+    "V30", "network in equilibrium at 300 K: correlation of what leaves a port with itself 1 to 6 steps later", 0.0, 0.0
+)
 def whiteness(backend: str) -> Measured:
     """kT at every frequency means no correlation in time: missing or double noise of one part would show as an echo."""
     wave = record(warm_network(KELVIN, KELVIN), ["a.arriving"], backend, 100, 200)["a.arriving"]
@@ -140,12 +142,16 @@ def bosma_covariance(backend: str) -> Measured:
         list(record(warm_network(KELVIN, 0.0), ["a.arriving", "b.arriving", "c.arriving"], backend, 100, 200).values())
     ).reshape(3, -1)
     # The waves are correlated in time for a few round trips: count four samples as one.
-    return Measured(waves @ waves.T / waves.shape[1] * 2.0 * DT / KT, SIGMAS * float(np.sqrt(2.0 * 4.0 / waves.shape[1])))
+    return Measured(
+        waves @ waves.T / waves.shape[1] * 2.0 * DT / KT, SIGMAS * float(np.sqrt(2.0 * 4.0 / waves.shape[1]))
+    )
 
 
 @case("V32", "3 dB line at 300 K, cold matched source: output over kT", 1.0 - 10.0**-0.3, 0.0)
 def warm_pad(backend: str) -> Measured:
     """kT (1 - 10^-0.3) = 0.49881 kT: what a line takes from a wave it gives back as noise."""
     net = Network()
-    net.connect(net.add(Termination(), "cold"), net.add(Termination(), "out"), Line(2 * DT, 50.0, 3.0, temperature=KELVIN))
+    net.connect(
+        net.add(Termination(), "cold"), net.add(Termination(), "out"), Line(2 * DT, 50.0, 3.0, temperature=KELVIN)
+    )
     return power(record(net, ["out.arriving"], backend, 100, 10)["out.arriving"], 2.0 * DT / KT)

@@ -66,7 +66,12 @@ def reciprocal_loss(backend: str) -> float:
 RATIO = 10.0 ** (-(3.0 - 1.0) / 20.0)
 
 
-@case("V41", "1 dB forward, 3 dB back: gradient of layers 0, 1, 2 over backpropagation", [RATIO**3, RATIO**2, RATIO], 1e-12)
+@case(
+    "V41",
+    "1 dB forward, 3 dB back: gradient of layers 0, 1, 2 over backpropagation",
+    [RATIO**3, RATIO**2, RATIO],
+    1e-12,
+)
 def unequal_loss(backend: str) -> np.ndarray:
     """Layer k of K hears (a_b / a_f)^(K - k) of its gradient in a linear chain, by algebra."""
     options = {"activation": "identity", "loss": "mse", "loss_db": 1.0, "loss_db_back": 3.0}

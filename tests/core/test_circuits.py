@@ -55,7 +55,9 @@ def test_backends_agree(kind, seed):
         np.testing.assert_allclose(b, a, rtol=0.0, atol=1e-12 * scale)
     for label, values in probes[0].items():
         np.testing.assert_allclose(probes[1][label], values, rtol=0.0, atol=1e-12 * max(1.0, np.abs(values).max()))
-    np.testing.assert_allclose(flows[1].columns, flows[0].columns, rtol=1e-9, atol=1e-12 * np.abs(flows[0].columns).max())
+    np.testing.assert_allclose(
+        flows[1].columns, flows[0].columns, rtol=1e-9, atol=1e-12 * np.abs(flows[0].columns).max()
+    )
     assert max(f.residual for f in flows) < 1e-12
 
 
@@ -135,9 +137,7 @@ def test_passive_networks_never_gain_energy(seed, junctions, most, longest, opti
     net = random_circuit(
         rng, junctions, ports=(2, most), delays=(1, longest), ends=False, optical=optical, batch=batch if optical else 0
     )
-    simulation = Simulation(
-        compile_network(net, DT), batch=max(1, batch), dtype="complex128" if optical else "float64"
-    )
+    simulation = Simulation(compile_network(net, DT), batch=max(1, batch), dtype="complex128" if optical else "float64")
     simulation.state.arena[...] = rng.normal(size=simulation.state.arena.shape)
     stored = simulation.stepper.stored_energy()
     for steps in (1, 2, 5, 17, 60):
@@ -185,7 +185,9 @@ def test_long_chain_is_one_piece_and_right():
         net.add(Resistor(75.0), "load")
         for i, (a, b) in enumerate(zip(["src", *names], [*names, "load"], strict=True)):
             net.connect(a, b, Line(DT, impedances[i]), f"w{i}")
-        traces = [simulate(net, 200 * DT, DT, ["load.voltage"], backend=b)["load.voltage"] for b in ("cpu", "reference")]
+        traces = [
+            simulate(net, 200 * DT, DT, ["load.voltage"], backend=b)["load.voltage"] for b in ("cpu", "reference")
+        ]
         assert np.abs(traces[1]).max() > 0.5
         np.testing.assert_allclose(traces[0], traces[1], rtol=0.0, atol=1e-13)
 

@@ -22,9 +22,7 @@ from .chains import DT, chain_of
 
 def test_line_shorter_than_a_step():
     network = chain_of([2, 2], [1])
-    with pytest.raises(
-        CompileError, match=r"'line1' must last .* but delay=1e-12 s < dt=1e-11 s; lower dt"
-    ):
+    with pytest.raises(CompileError, match=r"'line1' must last .* but delay=1e-12 s < dt=1e-11 s; lower dt"):
         compile_network(network, dt=1e-11)
 
 

@@ -319,7 +319,9 @@ def test_a_cascade_agrees_with_its_chain_matrices_and_is_fast():
         chain = chain @ np.moveaxis(cell, 2, 0)
     za, zb = response.impedances
     a, b, c, d = chain.reshape(1001, 4).T
-    np.testing.assert_allclose(response["b", "a"], 2 * np.sqrt(za * zb) / (a * zb + b + c * za * zb + d * za), atol=1e-10)
+    np.testing.assert_allclose(
+        response["b", "a"], 2 * np.sqrt(za * zb) / (a * zb + b + c * za * zb + d * za), atol=1e-10
+    )
     seconds = []
     for _ in range(10):
         start = time.perf_counter()

@@ -251,7 +251,9 @@ def test_the_field_of_an_envelope_is_complex() -> None:
     simulation = Simulation(plan, dtype="complex128")
     simulation.run(9)
     forward, backward = simulation.field("w1")
-    assert np.iscomplexobj(forward) and np.abs(forward.imag).max() > 0.1 and forward.shape == backward.shape == (1, 4, 1)
+    assert (
+        np.iscomplexobj(forward) and np.abs(forward.imag).max() > 0.1 and forward.shape == backward.shape == (1, 4, 1)
+    )
 
 
 def test_numbers_per_sample_must_fit_the_batch() -> None:
@@ -291,6 +293,8 @@ def test_what_cannot_be_probed_says_so(make: Callable[[], Any], message: str) ->
 
 def test_inside_a_warm_lossy_line_the_way_out_is_told() -> None:
     net = Network()
-    net.connect(net.add(Termination(), "a"), net.add(Termination(), "b"), Line(9 * DT, loss_db=1.0, temperature=300.0), "w1")
+    net.connect(
+        net.add(Termination(), "a"), net.add(Termination(), "b"), Line(9 * DT, loss_db=1.0, temperature=300.0), "w1"
+    )
     with pytest.raises(NetworkError, match=r"warm and lossy.*make two lines of it, joined by ParallelJunction\(2\)"):
         simulate(net, 20 * DT, DT, ["w1@0.5.voltage"])

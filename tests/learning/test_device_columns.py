@@ -107,7 +107,9 @@ def test_phase_change_pairs_count_pulses_on_each_side():
 
 
 def test_unknown_columns_are_refused_with_what_there_is():
-    with pytest.raises(ConfigError, match="a column 'voltage'; there are state, value, drive, absorbed, flow, leaked, noise, theta"):
+    with pytest.raises(
+        ConfigError, match="a column 'voltage'; there are state, value, drive, absorbed, flow, leaked, noise, theta"
+    ):
         bank_with(Gradient(1.0), ["voltage"])
     with pytest.raises(ConfigError, match="a column 'saturated'"):
         bank_with(Gradient(1.0), ["saturated"])
