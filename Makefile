@@ -5,16 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PEERS := .venv-peers
 RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test long bench clean
+.PHONY: help demo test long bench peers clean
 
 help:
 	@echo "make demo    train the digits and draw the figures (installs what it needs into $(VENV))"
 	@echo "make test    lint, format, types, tests: what CI runs"
 	@echo "make long    the long studies that 'make test' leaves out"
 	@echo "make bench   every script of benchmarks/; each ends with RATIO lines"
+	@echo "make peers   install what others use (ngspice, scikit-rf, sax, photontorch) apart, in $(PEERS); compare and race"
 	@echo "make clean   remove caches and builds, but neither $(VENV) nor runs/"
 
 demo: $(RUN_READY)
@@ -38,6 +40,14 @@ bench: $(TEST_READY)
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
+# The peers live in an environment of their own: sax brings JAX, photontorch brings PyTorch.
+peers:
+	@command -v ngspice || { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -q && \
+		apt-get install -q -y --no-install-recommends ngspice; } || echo "ngspice is not installed; apt-get needs root"
+	$(MAKE) VENV=$(PEERS) $(PEERS)/.ready-peers
+	$(PEERS)/bin/substrate validate
+	$(MAKE) VENV=$(PEERS) bench
+
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find substrate devices tests benchmarks examples -name __pycache__ -type d -exec rm -rf {} +
@@ -50,6 +60,10 @@ $(RUN_READY): $(BIN)/python pyproject.toml constraints.txt
 $(TEST_READY): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install -q -c constraints.txt -e ".[test]"
 	@touch $@ $(RUN_READY)
+
+$(VENV)/.ready-peers: $(TEST_READY)
+	$(PIP) install -q -c constraints.txt -e ".[interop]" photontorch torch==2.13.0
+	@touch $@
 
 # Where the venv module comes without its own pip (Debian splits it off), the interpreter's pip fills the gap.
 $(BIN)/python:

@@ -73,6 +73,13 @@ def run_circuit(
     return summary
 
 
+def _over_samples(name: str, values: np.ndarray) -> float:
+    """One number for all samples of a batch: the extreme of extremes, the rms of rms, the mean of the others."""
+    if name == "rms":
+        return float(np.sqrt(np.mean(values**2)))
+    return float(values.min() if name == "min" else values.max() if name == "max" else values.mean())
+
+
 def _attributes(circuit: Circuit, settings: SimulationSettings) -> dict[str, str | int | float]:
     return {
         "kind": KIND,
@@ -126,7 +133,7 @@ class _Probes:
         return tuple(count for count in (channels, self.simulation.batch) if count > 1)
 
     def _dtype(self, probe: Probe) -> np.dtype:
-        waves = np.dtype(self.simulation.stepper.dtype)
+        waves = self.simulation.dtype
         real = probe.quantity == "power" or probe.reduce == "mean_square" or probe.reduce_time in ("rms", "min", "max")
         dtype = np.zeros(0, waves).real.dtype if real else waves
         return dtype if probe.is_trace else np.dtype(np.result_type(dtype, np.float64))
@@ -188,7 +195,7 @@ class _Probes:
             self.begun[clock] += count
 
     def summary(self) -> dict[str, Any]:
-        """The few numbers of each probe, of the modulus where it is complex; over a batch means and extremes of them."""
+        """The few numbers of each probe, of the modulus where it is complex; over a batch their means and extremes."""
         found: dict[str, Any] = {}
         for label, probe in self.probes.items():
             found[label] = {"unit": probe.unit}
@@ -201,8 +208,7 @@ class _Probes:
                 value = self.reduced[label]
                 values = {str(probe.reduce_time): np.abs(value) if np.iscomplexobj(value) else value}
             for name, value in values.items():
-                over = {"min": np.min, "max": np.max, "rms": lambda x: np.sqrt(np.mean(x**2))}.get(name, np.mean)
-                found[label][name] = float(over(value))
+                found[label][name] = _over_samples(name, np.asarray(value))
             if "final" in values and np.size(values["final"]) > 1:
                 found[label]["final_spread"] = float(np.std(values["final"]))
         return found

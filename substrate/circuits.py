@@ -165,6 +165,7 @@ class _CircuitBuilder:
         for name in names:
             node = self.network.nodes[name]
             assert isinstance(node, LinearNode)
+            node.refuse(name)
             parts.append(self._scattering(node, tuple(z[PortReference(name, port.name)] for port in node.ports)))
         joints = [
             (number[r], number[self.joints[r]])
@@ -260,7 +261,9 @@ class _Placed:
 def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGroup:
     """Clusters of one shape as arrays; equal matrices are kept once."""
     unique: dict[bytes, int] = {}
-    which, kept = [], []
+    which: list[int] = []
+    kept: list[np.ndarray] = []
+    own: list[np.ndarray] = []
     dtype = np.result_type(*[p.matrix.dtype for p in members])
     known: dict[int, int] = {}  # the same array, without looking at its numbers
     for placed in members:
@@ -269,6 +272,7 @@ def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGro
             if key not in unique:
                 unique[key] = len(kept)
                 kept.append(placed.matrix.astype(dtype))
+                own.append(placed.cluster.own)
             known[id(placed.matrix)] = unique[key]
         which.append(known[id(placed.matrix)])
     ports, states, _, observed = members[0].cluster.shape
@@ -287,5 +291,6 @@ def _group(members: list[_Placed], row: dict[int, int], seen: int) -> ClusterGro
         initial=np.moveaxis(initial, 1, 2),
         inputs=np.array([[row[id(d)] for d in p.drives] for p in members], np.int32).reshape(count, sources),
         observed=seen + np.arange(count * observed, dtype=np.int32).reshape(count, observed),
+        own=np.stack(own),
         metered=members[0].metered,
     )

@@ -1,7 +1,7 @@
 """Linear nodes joined without delay -> one scattering matrix per cluster, grouped by shape."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Cluster:
     initial: np.ndarray  # [batch or 1, states]
     drives: tuple[Drive, ...]
     observed: int
+    own: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [states], see Scattering
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -74,6 +75,7 @@ def collapse(
         initial=_side_by_side([part.initial for part in parts]),
         drives=tuple(drive for part in parts for drive in part.drives),
         observed=2 * len(observed),
+        own=np.concatenate([np.zeros(part.states) if part.own is None else part.own for part in parts]),
     )
 
 

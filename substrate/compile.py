@@ -13,7 +13,7 @@ from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
 from substrate.errors import CompileError
 from substrate.laying import LaidLine, LineAccuracy
-from substrate.line_probes import plan_line_probe, refuse_twins
+from substrate.line_probes import places_of_lengths, plan_line_probe, refuse_twins
 from substrate.media import expand_media
 from substrate.memory import require_memory
 from substrate.network import Connection, Line, Network, PortReference, Probe
@@ -44,6 +44,7 @@ def compile_network(
     if not (np.isfinite(reference_power) and reference_power > 0.0):
         raise CompileError(f"The reference power must be above zero watts, but reference_power={reference_power!r}")
     _refuse_huge(network, dt)
+    probes = places_of_lengths(network, probes)
     laid, accuracies = expand_media(network, dt)
     return _Compiler(laid, dt, reference_power, probes, accuracies).plan()
 
@@ -241,15 +242,31 @@ class _Compiler:
             elif node.law == "weights":
                 passes.append(Pass("weights_forward", index, (a[0],), b[1]))
                 passes.append(Pass("weights_backward", index, (a[1],), b[0]))
-                passes.append(Pass("weights_port", index, (a[0], a[1])))
+                passes.append(Pass("weights_port", index, (a[0], a[1]), memory=self._echo(name)))
             elif node.law == "activation":
                 passes.append(Pass("activation_forward", index, (a[0],), b[1]))
-                passes.append(Pass("activation_backward", index, (a[0], b[1], a[1]), b[0]))
+                echo = self._echo(name)
+                passes.append(Pass("activation_backward", index, (a[0], b[1], a[1]), b[0], memory=echo))
             elif node.law in RECIPROCAL_LAWS:
                 passes += reciprocal_passes(self.network, name, index, self.arriving, self.departing)
             else:
                 raise CompileError(f"Node {name!r}: no schedule is known for the law {node.law!r}")
         return passes
+
+    def _echo(self, name: str) -> int:
+        """Steps from a node to the load and back, for a node with memory; 0 without. Raises CompileError."""
+        if not getattr(self.network.nodes[name], "memory", False):
+            return 0
+        steps, here = 0, name
+        after = {c.first.node: c for c in self.network.connections.values()}
+        while here in after and self.network.nodes[here].law != "load":
+            connection = after.pop(here)
+            if connection.line is not None:
+                steps += next(line.steps for line in self.lines if line.name == connection.name)
+            here = connection.second.node
+        if self.network.nodes[here].law != "load":
+            raise CompileError(f"Node {name!r} has a memory, but no load lies behind it to send an echo back")
+        return 2 * steps
 
     def _mark_steady(self, passes: list[Pass]) -> None:
         for step in passes:

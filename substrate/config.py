@@ -84,6 +84,7 @@ def build_network(config: TrainConfig) -> Network:
         bias=about.bias,
         scale=about.scale,
         tap=about.tap,
+        memory=about.memory,
         beta=about.beta,
         impedance=about.impedance,
         source_temperature=about.source_temperature,

@@ -54,6 +54,7 @@ class NetworkTable(Strict):
     layers: Annotated[list[Count], Field(min_length=2, examples=[[64, 48, 32, 10]])]
     activation: Literal["tanh", "relu", "sigmoid", "softplus", "identity"] = "tanh"
     weights: Family | list[Family] = "matched"
+    memory: bool = False  # ports that keep the forward wave until its echo is back: one batch per tick trains
     beta: Annotated[Number, Field(gt=0)] = 1.0  # by which the load of transformer weights nudges
     impedance: Literal["equal", "matched"] = "equal"  # of the lines between transformer weights
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"

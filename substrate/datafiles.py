@@ -35,7 +35,9 @@ def _roots(folder: str) -> list[Path]:
     """Folders that may hold `folder`, the likeliest first."""
     checkout = _PACKAGE.parent
     if not (checkout / "pyproject.toml").is_file():  # installed: never look at a `data` folder of another package
-        return [_PACKAGE / "_data"]
+        own = [_PACKAGE / "_data"]
+        # Cards are shipped once, beside the package that checks them; reading the files needs no import of it.
+        return [*own, checkout / "devices" / "_data"] if folder == "media" else own
     return [checkout if folder == "examples" else checkout / "data"]
 
 

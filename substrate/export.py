@@ -41,7 +41,7 @@ BLOCK_BYTES = 1 << 22  # read at a time
 def export_run(
     run: str | Path, to: str | Path, what: str = "devices", *, ports: Sequence[str] = (), every: int = 1
 ) -> int:
-    """Write one group of tables (`devices`, `metrics`, `batches`, `ledger`, `probes`) to `to`, .csv or .npz by its suffix.
+    """Write one group of tables (a key of `GROUPS`) to `to`, .csv or .npz by its suffix.
 
     `ports` are names or patterns of device ports or of probes (none: all); `every` keeps each N-th sample, beginning
     with the first. The file appears whole or not at all. Returns the number of samples written; raises RunFileError.
@@ -108,8 +108,8 @@ def _export_probes(reader: RunReader, to: Path, names: dict[str, str], patterns:
     counts = [min(reader.rows(path) for path in group.values()) for group in groups]
     if to.suffix == ".csv" and len(groups) > 1:
         raise RunFileError(
-            f"{to}: the probes {', '.join(labels)} do not all keep the same steps, and a .csv has one time; choose some "
-            "with --port, or export to .npz"
+            f"{to}: the probes {', '.join(labels)} do not all keep the same steps, and a .csv has one time; choose "
+            "some with --port, or export to .npz"
         )
     with _whole(to) as partial:
         if to.suffix == ".npz":

@@ -35,7 +35,7 @@ def split_delay(total: float, fractional: str, order: int) -> tuple[int, Filter 
         found = thiran_delay(total - steps, order) if steps >= 1 else None
     if steps < 1:
         raise CompileError(
-            f"A delay of {total:.4g} steps is too short for a {fractional} filter of order {order}; lower dt or the order"
+            f"A delay of {total:.4g} steps is too short for a {fractional} filter of order {order}; lower dt or order"
         )
     return steps, found
 
@@ -45,8 +45,8 @@ def warn_rounding(name: str, total: float, steps: int) -> None:
     error = steps / total - 1.0
     if abs(error) > ROUNDING_WARNING:
         warnings.warn(
-            f"Line {name!r} lasts {total:.4f} steps and is rounded to {steps} ({error:+.2%}); choose dt so that its delay "
-            'is a whole number of steps, or give the line fractional="thiran"',
+            f"Line {name!r} lasts {total:.4f} steps and is rounded to {steps} ({error:+.2%}); choose dt so that its "
+            'delay is a whole number of steps, or give the line fractional="thiran"',
             stacklevel=6,
         )
 
@@ -66,13 +66,15 @@ def lay_line(name: str, line: Line, dt: float, slope: float = 0.0) -> Laid:
     transfer = parts[0] if parts else plain()
     for part in parts[1:]:
         transfer = cascade(transfer, part)
+    if section is not None and abs(total - section_delay - steps) > 0.01 and rest is None:
+        warn_rounding(name, total - section_delay, steps)
     if line.temperature > 0.0 and line.fractional == "linear" and rest is not None:
         raise CompileError(
             f"Line {name!r} is warm, but linear interpolation would take its noise away at high frequency; use "
             'fractional="thiran"'
         )
     charge, initial = _charge(name, line, steps, total, transfer) if charged else (None, np.zeros(0))
-    inside = f"a line with a {line.fractional} fractional delay" if parts else ""
+    inside = "a line with filters at its ends" if parts else ""
     core = _core(line, steps * dt if parts else line.delay, charge, inside)
     accuracy = _accuracy(name, line, dt, steps, transfer, total, slope)
     if not parts:
@@ -109,10 +111,11 @@ def _accuracy(
         w = np.concatenate([-w, w])
     sent = transfer.response(np.exp(1j * w)) * np.exp(-1j * w * (steps - total) + 0.5j * slope * w * w)
     error = np.abs(sent - 1.0)
-    kind = "plain line" if not transfer.states else f"line with a {line.fractional} fractional delay"
+    kind = "plain line" if line.fractional == "none" else f"line with {line.fractional} fractional delay"
+    below = np.abs(w) <= tenth * (1.0 + 1e-9)
     return LineAccuracy(
-        medium=kind + (", dispersion" if slope != 0.0 else ""), steps=steps, delay=line.delay, states=2 * transfer.states,
-        frequency=0.1 / dt, magnitude_error=float(abs(sent[-1]) - 1.0),
-        phase_delay_error=float(-np.angle(sent[-1]) / tenth), error_below=float(error[np.abs(w) <= tenth * (1 + 1e-9)].max()),
+        medium=kind + (" and dispersion" if slope != 0.0 else ""), steps=steps, delay=line.delay,
+        states=2 * transfer.states, frequency=0.1 / dt, magnitude_error=float(abs(sent[-1]) - 1.0),
+        phase_delay_error=float(-np.angle(sent[-1]) / tenth), error_below=float(error[below].max()),
         band_error=float(error.max()), gain=float(np.abs(sent).max() - 1.0),
     )  # fmt: skip

@@ -19,7 +19,7 @@ ROUNDING = 1e-9  # relative error of a delay that is rounding of decimals
 class LineAccuracy:
     """How exactly a line is stepped: errors against the exact line, as found when it was laid.
 
-    ``magnitude_error`` is ``|H| / |H_exact| - 1`` and ``phase_delay_error`` (steps) the delay too much of one pass,
+    ``magnitude_error`` is ``|H| - |H_exact|`` of one pass and ``phase_delay_error`` (steps) its delay too much,
     both at ``frequency`` (Hz, a tenth of the sampling rate unless said otherwise; from the carrier for envelopes).
     ``error_below`` is the largest deviation of an entry of the scattering matrix between matched ends from zero to
     ``frequency``, ``band_error`` the same up to half the sampling rate. ``gain`` is by how much the largest singular
@@ -40,8 +40,8 @@ class LineAccuracy:
     def __str__(self) -> str:
         return (
             f"{self.medium}, {self.states} states; at {self.frequency:.4g} Hz |H| error {self.magnitude_error:+.3e}, "
-            f"phase delay error {self.phase_delay_error:+.3e} steps, scattering error {self.error_below:.2e} up to there, "
-            f"{self.band_error:.2e} up to half the sampling rate"
+            f"phase delay error {self.phase_delay_error:+.3e} steps, scattering error {self.error_below:.2e} up to "
+            f"there, {self.band_error:.2e} up to half the sampling rate"
         )
 
 
@@ -83,7 +83,7 @@ class Medium(Line):
     temperature: float = field(default=0.0, kw_only=True)
     voltage: Any = field(default=0.0, kw_only=True)
     fractional: str = field(default="none", kw_only=True)
-    order: int = field(default=1, kw_only=True)
+    order: int = field(default=3, kw_only=True)
 
     def _settle(self, **numbers: Any) -> None:
         """Set what follows from the physics, then check as a line does."""
@@ -157,6 +157,6 @@ def whole_steps(name: str, delay: float, dt: float) -> int:
     """A delay in whole steps, to the nearest; raises CompileError where it is shorter than one."""
     if delay < dt * (1.0 - ROUNDING):
         raise CompileError(
-            f"{name} must last at least one step, but delay={delay:.6g} s < dt={dt:.6g} s; lower dt or lengthen the line"
+            f"{name} must last at least one step, but delay={delay:.6g} s < dt={dt:.6g} s; lower dt or lengthen it"
         )
     return int(np.floor(delay / dt + 0.5))

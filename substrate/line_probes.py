@@ -1,6 +1,7 @@
-"""Probes inside lines -> which cell of the line they read, and the part of its loss that lies behind the cell's wave."""
+"""Probes inside lines -> which cell of the line they read, and the share of its loss that the cell counts too early."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,21 @@ def refuse_twins(probes: Sequence[Probe]) -> None:
     for probe in probes:
         if known.setdefault(probe.label, probe) != probe:
             raise NetworkError(f"Two different probes are called {probe.label!r}; give one of them another name=")
+
+
+def places_of_lengths(network: Network, probes: Sequence[Probe]) -> list[Probe]:
+    """Probes at a length along a line (``"w1@3 mm"``) with that as a share of it; labels stay. Raises NetworkError."""
+    found = []
+    for probe in probes:
+        connection = network.connections.get(split_place(probe.at)[0]) if probe.in_line else None
+        length = getattr(connection.line, "length", None) if connection is not None else None
+        if length is not None and split_place(probe.at)[2] == "length":
+            line, value, _ = split_place(probe.at)
+            if not 0.0 <= value <= length * (1.0 + 1e-9):
+                raise NetworkError(f"Probe at {probe.at!r}: the place must lie in the line, from 0 to {length:.6g} m")
+            probe = replace(probe, at=f"{line}@{min(value / length, 1.0)!r}", name=probe.label)
+        found.append(probe)
+    return found
 
 
 def plan_line_probe(network: Network, lines: Sequence[LineRows], probe: Probe, dt: float, power: float) -> PlannedProbe:
@@ -39,7 +55,7 @@ def plan_line_probe(network: Network, lines: Sequence[LineRows], probe: Probe, d
         raise NetworkError(f"Probe at {probe.at!r}: there is no line {name!r}; the lines are {known}")
     rows, line = lines[index], network.connections[name].line
     assert line is not None
-    share = _share(probe, line, rows, value, kind, dt)
+    share = _share(probe, rows, value, kind, dt)
     place = int(np.floor(share * rows.steps + 0.5))
     scale = {"voltage": np.sqrt(rows.impedance * power), "current": np.sqrt(power / rows.impedance), "power": power}
     return PlannedProbe(
@@ -48,17 +64,17 @@ def plan_line_probe(network: Network, lines: Sequence[LineRows], probe: Probe, d
     )  # fmt: skip
 
 
-def _share(probe: Probe, line: Line, rows: LineRows, value: float, kind: str, dt: float) -> float:
+def _share(probe: Probe, rows: LineRows, value: float, kind: str, dt: float) -> float:
     """The share of the line's delay between its first end and the probe."""
-    whole = {"share": 1.0, "time": rows.steps * dt, "length": getattr(line, "length", None)}[kind]
+    whole = {"share": 1.0, "time": rows.steps * dt}.get(kind)
     if whole is None:
         raise NetworkError(
-            f"Probe at {probe.at!r}: line {rows.name!r} is described by its delay and has no length; write a share of it "
-            f"({rows.name}@0.5) or a time ({rows.name}@0.2 ns)"
+            f"Probe at {probe.at!r}: line {rows.name!r} is described by its delay and has no length; write a share "
+            f"of it ({rows.name}@0.5) or a time ({rows.name}@0.2 ns)"
         )
     # Rounding may put the far end a hair outside.
     if not -1e-9 <= value / whole <= 1.0 + 1e-9:
-        limit = {"share": "1", "time": f"{whole:.6g} s", "length": f"{whole:.6g} m"}[kind]
+        limit = "1" if kind == "share" else f"{whole:.6g} s"
         raise NetworkError(f"Probe at {probe.at!r}: the place must lie in the line, from 0 to {limit}")
     return float(min(max(value / whole, 0.0), 1.0))
 

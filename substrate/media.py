@@ -1,4 +1,4 @@
-"""Lines beyond plain ones: which there are, and how all of them are laid for a time step before a network is compiled."""
+"""Lines beyond plain ones, and how all lines are laid for a time step before a network is compiled."""
 
 import numpy as np
 
@@ -63,8 +63,8 @@ def _place(network: Network, connection: Connection, laid: Laid) -> None:
         for port in (connection.first, connection.second):
             if network.nodes[port.node].law not in CIRCUIT:
                 raise CompileError(
-                    f"Line {connection.name!r} needs filters at its ends, which {port.node!r} has no place for; use a plain "
-                    "line of a whole number of steps there"
+                    f"Line {connection.name!r} needs filters at its ends, which {port.node!r} has no place for; use a "
+                    "plain line of a whole number of steps there"
                 )
     here, pending, count, joints = connection.first, None, 0, 0
     for part in [*laid.parts, None]:

@@ -1,4 +1,4 @@
-"""A lossy line for a time step: its characteristic impedance and transfer as filters with real poles, and their errors."""
+"""A lossy line for a time step: its characteristic impedance and transfer as filters, and how exact they are."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -122,7 +122,14 @@ def _attempt(
 
 
 def _designed(
-    line: Telegraph, length: float, dt: float, impedance: Filter, dual: bool, transfer: Filter, rest: Filter | None, steps: int
+    line: Telegraph,
+    length: float,
+    dt: float,
+    impedance: Filter,
+    dual: bool,
+    transfer: Filter,
+    rest: Filter | None,
+    steps: int,
 ) -> LossyDesign:
     whole = transfer if rest is None else cascade(transfer, rest)
     energy = np.zeros(whole.states)  # characteristic waves hold no energy of their own
@@ -193,12 +200,13 @@ def _accuracy(line: Telegraph, length: float, dt: float, end: LineEnd, steps: in
     exact, found = scattered(zc, np.exp(-gl)), scattered(own, sent)
     error = np.maximum(np.abs(exact[0] - found[0]), np.abs(exact[1] - found[1]))
     gain = np.maximum(np.abs(found[0] + found[1]), np.abs(found[0] - found[1])).max() - 1.0
-    # The delay is taken out of both, so that what is left has no turns.
-    ratio = end.transfer.response(z[-1:])[0] * np.exp(gl[-1] - 1j * tenth * steps * dt)
+    passed, lag = float(np.exp(-gl[-1].real)), 0.0
+    if passed > 1e-3:
+        lag = float(-np.angle(sent[-1] * np.exp(1j * gl[-1].imag)) / (tenth * dt))
     return LineAccuracy(
-        medium="lossy line", steps=steps, delay=length * np.sqrt(line.inductance * line.capacitance), states=2 * (end.characteristic.states + end.transfer.states),
-        frequency=0.1 / dt, magnitude_error=float(abs(ratio) - 1.0),
-        phase_delay_error=float(-np.angle(ratio) / (tenth * dt)),
+        medium="lossy line", steps=steps, delay=float(length * np.sqrt(line.inductance * line.capacitance)),
+        states=2 * (end.characteristic.states + end.transfer.states),
+        frequency=0.1 / dt, magnitude_error=float(abs(sent[-1]) - passed), phase_delay_error=lag,
         error_below=float(error[w <= tenth * (1.0 + 1e-9)].max()), band_error=float(error.max()), gain=float(gain),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ FLAT = 1e-9  # turn of the phase at a tenth of the sampling rate below which dis
 
 @dataclass(frozen=True)
 class OpticalLine(Medium):
-    """``length`` (m) of a guide with effective index ``n_eff`` and group index ``n_g`` at a carrier of ``wavelength`` (m).
+    """``length`` (m) of a guide with indices ``n_eff`` (effective) and ``n_g`` (group) at a carrier ``wavelength`` (m).
 
     A pass lasts ``n_g length / c``, turns the envelope by ``beta length`` and loses ``loss_db_per_m``. ``wavelength``
     may
@@ -62,7 +62,7 @@ class OpticalLine(Medium):
         )  # fmt: skip
 
     def _turn(self) -> Any:
-        """Phase of a pass in 0 to 2 pi, one per carrier; cycles are counted in long precision, there may be 1e9 of them."""
+        """Phase of a pass in 0 to 2 pi, one per carrier; there may be 1e9 cycles, counted in long precision."""
         carrier = np.asarray(self.wavelength, np.longdouble)
         reference = carrier if self.reference_wavelength is None else np.longdouble(self.reference_wavelength)
         # In cycles per metre: omega = 2 pi c / wavelength.
@@ -106,7 +106,7 @@ class OpticalLine(Medium):
         laid = lay_line(name, as_line(self), dt, slope)
         if slope != 0.0 and laid.accuracy.error_below > 0.1:
             raise CompileError(
-                f"Line {name!r} spreads an envelope of {0.1 / dt:.3g} Hz by more than an allpass of first order can follow "
-                f"(error {laid.accuracy.error_below:.2g}); cut it into several lines"
+                f"Line {name!r} spreads an envelope of {0.1 / dt:.3g} Hz by more than an allpass of first order can "
+                f"follow (error {laid.accuracy.error_below:.2g}); cut it into several lines"
             )
         return laid

@@ -71,9 +71,10 @@ class RcLine(Medium):
         exact = wire.response(z, f)
         error = np.abs(found - exact).max(axis=(1, 2))
         gain = np.abs(found[:, 0, 0, None] + found[:, 0, 1, None] * np.array([1.0, -1.0])).max() - 1.0
-        ratio = found[-1, 1, 0] / exact[-1, 1, 0]
+        passed, through = float(abs(exact[-1, 1, 0])), found[-1, 1, 0]
+        lag = float(-np.angle(through / exact[-1, 1, 0]) / (0.2 * np.pi)) if passed > 1e-3 else 0.0
         return LineAccuracy(
             medium="diffusive line", steps=0, delay=self.delay, states=node.states, frequency=0.1 / dt,
-            magnitude_error=float(abs(ratio) - 1.0), phase_delay_error=float(-np.angle(ratio) / (0.2 * np.pi)),
+            magnitude_error=float(abs(through) - passed), phase_delay_error=lag,
             error_below=float(error[f <= 0.1 / dt].max()), band_error=float(error.max()), gain=float(gain),
         )  # fmt: skip

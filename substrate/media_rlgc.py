@@ -83,7 +83,7 @@ class RlgcLine(Medium):
         """See :class:`Medium`."""
         s = 2j * np.pi * np.asarray(frequencies, float)
         with np.errstate(divide="ignore", invalid="ignore"):
-            zc, gl = self.telegraph.of(s, self.length)
+            _, gl = self.telegraph.of(s, self.length)
         series, shunt = self.telegraph.series(s) * self.length, self.telegraph.shunt(s) * self.length
         # sinh(x) / x stays finite at zero frequency, where zc need not.
         ratio = np.where(np.abs(gl) < 1e-6, 1.0 + gl * gl / 6.0, np.sinh(gl) / np.where(gl == 0.0, 1.0, gl))
@@ -109,7 +109,7 @@ class RlgcLine(Medium):
         return Laid((end, core, end), found.accuracy)
 
     def _charged(self, name: str, found: LossyDesign) -> tuple[LineEnd, np.ndarray]:
-        """The end and the waves of a line at rest at a voltage: everything sent and everything arriving is that voltage."""
+        """The end and the waves of a line at rest at a voltage: all that is sent or arrives is that voltage."""
         if self.conductance > 0.0:
             raise CompileError(
                 f"Line {name!r} leaks, so it is not at rest when charged: set conductance=0 or voltage=0"
@@ -122,9 +122,7 @@ class RlgcLine(Medium):
         states[slowest] += (1.0 - np.real(transfer.response(np.ones(1))[0])) / np.real(transfer.c[slowest])
         behind = np.zeros(0) if found.rest is None else np.real(found.rest.resting())
         initial = np.concatenate([np.zeros(end.characteristic.states), states, behind])
-        charged = LineEnd(
-            end.impedance, end.characteristic, end.transfer, True, np.multiply.outer(wave, initial), end.dt
-        )
+        charged = replace(end, initial=np.multiply.outer(wave, initial))
         return charged, np.multiply.outer(np.ones(found.steps), wave)
 
 

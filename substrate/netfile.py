@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,9 +12,10 @@ from substrate.config_errors import Origin, Path, complaint, hint, key_lines
 from substrate.config_text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
 from substrate.errors import ConfigError
 from substrate.netfile_parts import fields_of, line_types, node_types
-from substrate.netfile_schema import NetfileTables, ProbeTable
+from substrate.netfile_schema import JointTable, NetfileTables, ProbeTable
 from substrate.netfile_values import Reader, key_text, same, text, written, written_fields
-from substrate.network import Network, PortReference
+from substrate.network import Line, Network, PortReference
+from substrate.nodes.linear import LinearNode
 from substrate.probe import Probe, split_place
 from substrate.traces import Traces, as_probe, simulate
 
@@ -52,18 +54,21 @@ class Circuit:
 def load_netfile(path: str | FilePath, overrides: Sequence[str] = ()) -> Circuit:
     """Read and check a netfile; ``overrides`` are "key=value" texts that replace single values.
 
-    Raises ConfigError naming the line of each fault.
+    Relative paths in the file, of Touchstone files say, start at its folder. Raises ConfigError that names
+    the line of each fault.
 
     >>> from substrate.datafiles import data_path
     >>> circuit = load_netfile(data_path("examples", "mismatched_line.toml"), ["nodes.load.resistance=200 ohm"])
     >>> circuit.network.nodes["load"]
     Resistor(resistance=200.0, temperature=0.0)
     """
-    return parse_netfile(read_text(path), FilePath(path).name, overrides)
+    return parse_netfile(read_text(path), FilePath(path).name, overrides, FilePath(path).parent)
 
 
-def parse_netfile(content: str, name: str = "netfile", overrides: Sequence[str] = ()) -> Circuit:
-    """Check the text of a netfile; ``name`` stands in messages. Raises ConfigError.
+def parse_netfile(
+    content: str, name: str = "netfile", overrides: Sequence[str] = (), folder: FilePath | None = None
+) -> Circuit:
+    """Check the text of a netfile; ``name`` stands in messages, relative paths start at ``folder``. Raises ConfigError.
 
     >>> parse_netfile('''schema = 1
     ... kind = "circuit"
@@ -79,7 +84,7 @@ def parse_netfile(content: str, name: str = "netfile", overrides: Sequence[str] 
     refuse_other_kind(raw, "circuit", name)
     origin = Origin(name, key_lines(content), {override_path(override): override for override in overrides})
     tables = _validated(NetfileTables, raw, origin)
-    return _Builder(tables, Reader(origin)).circuit()
+    return _Builder(tables, Reader(origin, folder)).circuit()
 
 
 def _validated(schema: Any, raw: Any, origin: Origin) -> Any:
@@ -104,7 +109,7 @@ class _Builder:
             self._line(name, table)
         for index, joint in enumerate(self.tables.joints):
             path: Path = ("joints", index)
-            self.reader.guarded(path, lambda j=joint: self.network.connect(j.first, j.second, None, j.name))
+            self._joint(joint, path)
         self._refuse_open_ports()
         return Circuit(self.network, self._settings(), self.tables.title)
 
@@ -112,6 +117,8 @@ class _Builder:
         try:
             node = self.reader.made(table, node_types(), ("nodes", name), what="node")
             self.reader.guarded(("nodes", name), lambda: self.network.add(node, name))
+            if isinstance(node, LinearNode):
+                self.reader.guarded(("nodes", name), lambda: node.refuse(name))
         except ConfigError as error:
             return str(error)
         return ""
@@ -126,12 +133,16 @@ class _Builder:
                 )
         self.reader.guarded(path, lambda: self.network.connect(table["from"], table["to"], line, name))
         about = self.tables.simulation
-        if about is not None and line.delay < about.dt * (1.0 - 1e-9):
+        plain = type(line) is Line or getattr(line, "is_plain", False)
+        if about is not None and plain and line.delay < about.dt * (1.0 - 1e-9):
             raise self.reader.fault(
                 (*path, "delay"),
                 f"[lines.{name}] a line must last at least one step, but delay = {line.delay:.6g} s is shorter than "
-                f"simulation.dt = {about.dt:.6g} s; lower dt, lengthen the line, or join the ports without delay in [[joints]]",
+                f"simulation.dt = {about.dt:.6g} s; lower dt, lengthen the line, or join its ports in [[joints]]",
             )
+
+    def _joint(self, joint: JointTable, path: Path) -> None:
+        self.reader.guarded(path, lambda: self.network.connect(joint.first, joint.second, None, joint.name))
 
     def _refuse_open_ports(self) -> None:
         taken = {port for c in self.network.connections.values() for port in (c.first, c.second)}
@@ -183,11 +194,12 @@ class _Builder:
 
     def _changes(self) -> list[tuple[float, Mapping[str, Any]]]:
         """Changes in the order of the file; each is tried on the network."""
-        found, network = [], self.network
+        found: list[tuple[float, Mapping[str, Any]]] = []
+        network = self.network
         for index, change in enumerate(self.tables.changes):
             path: Path = ("changes", index, "set")
             values = {key: self._changed(key, value, (*path, key)) for key, value in change.set.items()}
-            network = self.reader.guarded(path, lambda n=network, v=values: n.changed(v))
+            network = self.reader.guarded(path, partial(network.changed, values))
             found.append((change.time, values))
         return found
 
@@ -196,7 +208,8 @@ class _Builder:
         owner: Any = self.network.nodes.get(name)
         if owner is None and name in self.network.connections:
             owner = self.network.connections[name].line
-        slot = fields_of(type(owner)).get(attribute) if owner is not None else None
+        kind: type = type(owner)
+        slot = fields_of(kind).get(attribute) if owner is not None else None
         if slot is None:  # Network.changed says what there is
             self.reader.guarded(path, lambda: self.network.changed({key: value}))
             raise self.reader.fault(path, f"there is no {key!r} to change")

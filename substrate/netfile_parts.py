@@ -18,14 +18,12 @@ from substrate.waveforms import Waveform
 
 # What a text with a unit means in a field of this name. A field that is not here takes plain SI numbers.
 FIELD_DIMENSIONS = {
-    **dict.fromkeys(
-        ("delay", "start", "rise", "fall", "width", "dt", "lowpass", "response_time", "transit_time"), "time"
-    ),
-    **dict.fromkeys(("resistance", "impedance", "series_resistance"), "resistance"),
-    **dict.fromkeys(("temperature", "noise_temperature"), "temperature"),
-    **dict.fromkeys(("phase", "theta", "phi", "offset_phase"), "angle"),
-    **dict.fromkeys(("frequency", "carrier", "linewidth", "bandwidth", "cutoff"), "frequency"),
-    **dict.fromkeys(("length", "wavelength"), "length"),
+    **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "lowpass"), "time"),
+    **dict.fromkeys(("resistance", "impedance", "guide_impedance"), "resistance"),
+    "temperature": "temperature",
+    **dict.fromkeys(("phase", "theta", "phi"), "angle"),
+    **dict.fromkeys(("frequency", "reference_frequency"), "frequency"),
+    **dict.fromkeys(("length", "wavelength", "reference_wavelength"), "length"),
     "capacitance": "capacitance",
     "inductance": "inductance",
     "conductance": "conductance",
@@ -33,8 +31,14 @@ FIELD_DIMENSIONS = {
     "saturation_current": "current",
     "saturation_power": "power",
     "voltage": "voltage",
-    "velocity": "speed",
+    "loss_db_per_m": "loss per length",
     "Carrier.offset": "frequency",
+    "Varactor.potential": "voltage",
+    **{
+        f"{owner}.{name}": f"{name} per length"
+        for owner in ("RlgcLine", "RcLine")
+        for name in ("resistance", "inductance", "conductance", "capacitance")
+    },
 }
 # What the values of a waveform are, by the source they drive; in sqrt(W) at the others, which has no units text.
 SOURCE_DIMENSIONS = {"VoltageSource": "voltage", "CurrentSource": "current"}

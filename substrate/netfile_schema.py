@@ -22,7 +22,7 @@ class SimulationTable(Strict):
     seed: Seed = 0
     backend: str = "cpu"
     reference_power: Power = 1.0
-    probes: list[Any] = []
+    probes: list[Any] = Field(default_factory=list)
 
 
 class ProbeTable(Strict):
@@ -61,6 +61,6 @@ class NetfileTables(Strict):
     title: str = ""
     simulation: SimulationTable | None = None
     nodes: dict[str, dict[str, Any]]
-    lines: dict[str, dict[str, Any]] = {}
-    joints: list[JointTable] = []
-    changes: list[ChangeTable] = []
+    lines: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    joints: list[JointTable] = Field(default_factory=list)
+    changes: list[ChangeTable] = Field(default_factory=list)

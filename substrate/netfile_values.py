@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path as FilePath
 from typing import Any, get_args, get_origin
 
 import numpy as np
@@ -27,8 +28,8 @@ EXPECTED = {
 class Reader:
     """Turns tables of a netfile into objects; its errors name the line of the file."""
 
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
+    def __init__(self, origin: Origin, folder: FilePath | None = None) -> None:
+        self.origin, self.folder = origin, folder  # relative paths in the file start at the folder
 
     def fault(self, path: Path, message: str) -> ConfigError:
         """An error at a place of the file."""
@@ -104,7 +105,7 @@ class Reader:
         words = [part for part in get_args(slot.hint) if isinstance(part, str)]
         if words and value not in words:
             raise self.fault(path, f"{self.named(path)}: must be one of {', '.join(words)}, got {value!r}")
-        return value
+        return str(self.folder / value) if slot.name == "path" and self.folder is not None else value
 
     def _text(self, value: str, slot: Field, path: Path, place: int = 0) -> complex | float | None:
         """A complex number or a quantity; None where a plain text may stand and this is one."""
@@ -119,7 +120,7 @@ class Reader:
                 return None
             raise self.fault(
                 path,
-                f"{self.named(path)}: expected a plain number in SI units, or a complex one such as '1+2j', got {value!r}",
+                f"{self.named(path)}: expected a plain number in SI units, or a complex one, '1+2j', got {value!r}",
             )
         try:
             return quantity(value, dimension)
@@ -221,7 +222,8 @@ def written(value: Any, where: str) -> str:
 
 def written_fields(value: Any, where: str) -> dict[str, str]:
     """The fields of an object as TOML, without those that have their default."""
-    slots = fields_of(type(value))
+    kind: type = type(value)
+    slots = fields_of(kind)
     found = {}
     for field in fields(value):
         entry = getattr(value, field.name)

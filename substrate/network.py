@@ -39,7 +39,7 @@ class Line:
     lowpass: float = 0.0
     voltage: Any = 0.0
     fractional: str = "none"
-    order: int = 1
+    order: int = 3
 
     def __post_init__(self) -> None:
         for name, value in (("delay", self.delay), ("impedance", self.impedance)):

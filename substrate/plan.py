@@ -94,6 +94,7 @@ class Pass:
     booked: bool = True  # whether the ledger counts this pass
     second: int = -1  # a second output, of nodes that reflect
     z: tuple[float, ...] = ()  # impedances at the node's ports over the nominal one, of nodes that reflect
+    memory: int = 0  # steps for which a port or slope keeps what passed: its own round trip to the load and back
     beta: float = 1.0  # by which the load nudges; currents are divided by it to be gradients
 
 
@@ -147,6 +148,7 @@ class ClusterGroup:
     initial: np.ndarray  # [clusters, states, batch or 1]
     inputs: np.ndarray  # int32[clusters, sources], rows of Plan.drives
     observed: np.ndarray  # int32[clusters, observed], rows of what probes see
+    own: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # [unique, states], of each state on itself alone
     metered: int = 0  # the last of them: a, b at the outer and at the line port of ends of lines with hidden waves
 
     @property
@@ -222,6 +224,7 @@ class State:
     ledger: np.ndarray  # float64[entities, 7], flows of amplitude^2 since the last reading
     arena: Array = None  # [parts, cells]: all cells of all classes, real or real and imaginary parts; `cells` are views
     voltages: dict[str, Array] = field(default_factory=dict)  # by node: last solution [channels, batch], a warm start
+    echoes: dict[str, Array] = field(default_factory=dict)  # by node: what passed, [channels, memory, batch], a ring
     filters: list[Array] = field(default_factory=list)  # per departure: what its low-pass remembers [channels, batch]
     memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
     nonlinear: list[Array] = field(default_factory=list)  # per nonlinear group: states like `memories`

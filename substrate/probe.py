@@ -62,7 +62,8 @@ class Probe:
             raise NetworkError(f"Probe at {self.at!r}: reduce must be one of {REDUCTIONS}, not {self.reduce!r}")
         if not callable(self.reduce_time) and self.reduce_time not in TIME_REDUCTIONS:
             raise NetworkError(
-                f"Probe at {self.at!r}: reduce_time must be one of {TIME_REDUCTIONS} or a function, not {self.reduce_time!r}"
+                f"Probe at {self.at!r}: reduce_time must be one of {TIME_REDUCTIONS} or a function, "
+                f"not {self.reduce_time!r}"
             )
         for name, value in (("every", self.every), ("bins", self.bins)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
@@ -131,6 +132,6 @@ def split_place(at: str) -> tuple[str, float, str]:
         return line, float(text), "share"
     except ValueError:
         raise NetworkError(
-            f"Probe at {at!r}: {text!r} is no place in a line; write a share of it ({line}@0.5), a time ({line}@0.2 ns) "
-            f"or a length ({line}@3 mm)"
+            f"Probe at {at!r}: {text!r} is no place in a line; write a share of it ({line}@0.5), a time "
+            f"({line}@0.2 ns) or a length ({line}@3 mm)"
         ) from None

@@ -114,7 +114,7 @@ class Recorder:
         step = self.stepper.state.step - steps
         for (index, probe), early in zip(self.inside, self.early, strict=True):
             waves = []
-            for (way, delay), part in zip(self._ways(probe), early, strict=True):
+            for (way, _), part in zip(self._ways(probe), early, strict=True):
                 late = self._sent(probe, way, step, steps - part.shape[1])
                 waves.append(probe.corrections[way] * np.concatenate([part, late], axis=1))
             self.stepper.probed[index].append(_quantity(probe, waves[0], waves[1]))

@@ -81,7 +81,7 @@ class Extreme(Reduction):
 
 
 class Histogram(Reduction):
-    """Counts ``[bins + 2, ...]``: of equal bins over ``span``, before them what lies below and after them what lies above.
+    """Counts ``[bins + 2, ...]``: of equal bins over ``span``, before them what lies below, after them what lies above.
 
     The upper end of the span belongs to the last bin, as in ``numpy.histogram``. Raises NetworkError for complex
     values.

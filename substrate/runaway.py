@@ -10,7 +10,7 @@ from substrate.plan import INJECTED, NET_BACKWARD, NET_FORWARD, NOISE, ClusterGr
 
 LAYERED_MARGIN = 1e3  # above what inputs through all gains can fill the lines with
 CIRCUIT_MARGIN = 1e6  # above all that sources have supplied, through all gains
-TRIP_GROWTH = 4.0  # the limit is worked out anew whenever the energy has grown by this factor
+TRIP_GROWTH = 1.5  # the limit is worked out anew whenever the energy has grown by this factor
 ADVICE = {
     "reciprocal_activation": "the current through a curved activation acts as a negative resistance: lower the load's beta "
     "(or the error), raise the lowpass of the lines, or lower the impedance of the lines",

@@ -72,7 +72,7 @@ class Simulation:
             raise NetworkError(f"A batch needs at least one sample, but batch={batch}")
         _require_fit(plan, batch, dtype)
         self.plan = plan
-        self.backend_name = backend
+        self.backend_name, self.dtype = backend, np.dtype(dtype)
         self.stepper = make_stepper(backend, plan, batch=batch, dtype=dtype, seed=seed, batch_offset=batch_offset)
         self.batch = batch
         self.recorder = Recorder(plan, self.stepper, batch)
@@ -164,7 +164,7 @@ class Simulation:
             self._audit()
 
     def _audit(self) -> None:
-        """Compare what the columns say was stored since the last audit with the energy found in every cell and state."""
+        """Compare what the columns say was stored since the last audit with the energy in every cell and state."""
         before, gained, moved = self._stored, self._gained, self._moved
         self._begin_books()
         moved += before + self._stored
@@ -184,7 +184,7 @@ class Simulation:
         Waves, states, charges and time stay as they are; what a change of a varactor does to its stored energy is
         booked as injected, for whoever turns it does that work. Raises NetworkError when lines or shapes differ.
         """
-        _require_fit(plan, self.batch, self.stepper.dtype)
+        _require_fit(plan, self.batch, self.dtype)
         if self._unaudited:
             self._audit()
         self.stepper.adopt(plan)
@@ -234,6 +234,7 @@ class Simulation:
         arrays = {"cells": host(state.arena)}
         arrays |= {f"memories/{i}": host(memory) for i, memory in enumerate(state.memories)}
         arrays |= {f"voltages/{name}": host(value) for name, value in state.voltages.items()}
+        arrays |= {f"echoes/{name}": host(value) for name, value in state.echoes.items()}
         arrays |= {f"filters/{i}": host(value) for i, value in enumerate(state.filters) if value.size}
         arrays |= {f"nonlinear/{i}": host(memory) for i, memory in enumerate(state.nonlinear)}
         arrays |= {f"charges/{i}": host(charge) for i, charge in enumerate(state.charges)}
@@ -254,7 +255,8 @@ class Simulation:
         for index, memory in enumerate(state.filters):
             if memory.size:
                 memory[...] = xp.asarray(arrays[f"filters/{index}"])
-        held = {"parameters": state.parameters, "inputs": state.inputs, "voltages": state.voltages}
+        held = {"parameters": state.parameters, "inputs": state.inputs}
+        held |= {"voltages": state.voltages, "echoes": state.echoes}
         for group, target in held.items():
             for name, value in target.items():
                 value[...] = xp.asarray(arrays[f"{group}/{name}"])
@@ -267,18 +269,22 @@ class Simulation:
 def _require_fit(plan: Plan, batch: int, dtype: Any) -> None:
     """Refuse numbers per sample that are not as many as there are samples, and complex numbers among real waves."""
     real = np.dtype(dtype).kind == "f"
-    for group in [*plan.clusters, *(nonlinear.linear for nonlinear in plan.nonlinear)]:
+    groups: list[tuple[Any, tuple[int, ...]]] = [
+        (group, (group.matrices.shape[1], group.initial.shape[-1])) for group in plan.clusters
+    ]
+    groups += [(group.linear, group.widths) for group in plan.nonlinear]
+    for group, widths in groups:
         where = ", ".join(group.names[:3])
-        for count in (group.matrices.shape[1], group.initial.shape[-1]):
+        for count in widths:
             if count not in (1, batch):
                 raise NetworkError(
                     f"Nodes or lines at {where} hold {count} numbers, one per sample, but the batch is {batch}; "
                     f"give single numbers, or set batch={count}"
                 )
-        if real and np.any(group.matrices.imag != 0.0):
+        if real and np.iscomplexobj(group.matrices) and np.any(group.matrices.imag != 0.0):
             raise NetworkError(f"Nodes or lines at {where} turn the phase of an envelope; set dtype='complex128'")
     for waveform in {id(drive.drive.waveform): drive.drive.waveform for drive in plan.drives}.values():
-        sample = np.zeros(1) if waveform is None else np.asarray(waveform.sample(np.array([plan.dt])))
+        sample: np.ndarray = np.zeros(1) if waveform is None else np.asarray(waveform.sample(np.array([plan.dt])))
         who = f"A waveform ({type(waveform).__name__})"
         if sample.ndim > 1 and sample.shape[1] not in (1, batch):
             raise NetworkError(

@@ -1,4 +1,4 @@
-"""Time-domain reflectometry: a step sent into one port, what comes back against distance, and the impedance it tells."""
+"""Time-domain reflectometry: a step sent into one port, what comes back against distance, the impedance it tells."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -86,8 +86,8 @@ def _resistance(network: Network, reference: PortReference) -> float:
         resistance = 50.0 if line is None else line.impedance
     if len(node.ports) != 1 or np.ndim(resistance) > 0 or not 0.0 < float(resistance) < np.inf:
         raise NetworkError(
-            f"A reflectometer takes the place of a one-port node with a resistance above zero, but {reference.node!r} is "
-            f"{node!r}"
+            "A reflectometer takes the place of a one-port node with a resistance above zero, but "
+            f"{reference.node!r} is {node!r}"
         )
     return float(resistance)
 
@@ -121,7 +121,8 @@ def _distance(network: Network, reference: PortReference, delay: np.ndarray, spe
 
 def _path(network: Network, reference: PortReference) -> list[tuple[str, Any]]:
     """Lines met on the way from a port; at a branch the first one described."""
-    found, here, used = [], reference, set()
+    found: list[tuple[str, Any]] = []
+    here, used = reference, set()
     while True:
         ports = [here, *(PortReference(here.node, p.name) for p in network.nodes[here.node].ports)]
         step = next(

@@ -41,7 +41,7 @@ class Traces:
 
 
 def as_probe(network: Network, probe: str | Probe) -> Probe:
-    """A probe from text: ``"node.quantity"``, ``"node.port.quantity"`` or ``"line@place.quantity"``; raises NetworkError.
+    """A probe from text: ``"node.quantity"``, ``"node.port.quantity"``, ``"line@place.quantity"``. Raises NetworkError.
 
     >>> from substrate.nodes import Resistor
     >>> net = Network(); _ = net.add(Resistor(50.0), "load")
@@ -73,7 +73,8 @@ def simulate(
 
     Waves are in sqrt(W) (``reference_power`` 1 W); ``dtype`` complex128 or complex64 makes them optical envelopes;
     ``batch`` samples run side by side. ``changes`` are ``(seconds, {"node.field": value})``: numbers of the network
-    that change while it runs. Raises the SubstrateError that says what is wrong; a DivergenceError holds the ``traces`` so far.
+    that change while it runs. Raises the SubstrateError that says what is wrong; a DivergenceError holds the ``traces``
+    so far.
 
     For runs longer than memory, reduce probes on the fly (:class:`substrate.Probe`), or let ``substrate simulate``
     write them to a file as the run goes.

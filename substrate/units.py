@@ -75,6 +75,12 @@ def _dimension(
     return Dimension(phrase, example, si_name, MappingProxyType(scales), MappingProxyType(prefixed))
 
 
+def _per_metre(phrase: str, example: str, unit: str, prefixes: str) -> Dimension:
+    """A property of a line; its prefixes go with the unit above the line, as in "pF/m"."""
+    also = {f"{prefix}{unit}/m": Decimal(1).scaleb(PREFIXES[prefix]) for prefix in prefixes}
+    return _dimension(phrase, example, f"{unit}/m", f"{unit}/m", also=also)
+
+
 _SMALL = "afpnµum"
 _GREEK_MU = "\u03bc"  # keyboards give either; the tables know the micro sign
 _DEGREE = Decimal(math.pi) / 180
@@ -105,6 +111,10 @@ DIMENSIONS: Mapping[str, Dimension] = MappingProxyType(
         "speed": _dimension("a speed", "2e8 m/s", "m/s", "m/s", "fpnµum"),
         "angle": _dimension("an angle", "90 deg", "radians", "rad", "nµum", {"deg": _DEGREE, "°": _DEGREE}),
         "loss": _dimension("a loss or gain", "0.2 dB", "decibels", "dB"),
+        "resistance per length": _per_metre("a resistance per length", "53 mohm/m", "ohm", "mkM"),
+        "inductance per length": _per_metre("an inductance per length", "250 nH/m", "H", "pnum"),
+        "conductance per length": _per_metre("a conductance per length", "8 mS/m", "S", "pnum"),
+        "capacitance per length": _per_metre("a capacitance per length", "100 pF/m", "F", "fpnu"),
         "loss per length": _dimension("a loss per length", "3 dB/cm", "dB/m", "dB/m", "nµumk", {"dB/cm": Decimal(100)}),
     }
 )

@@ -135,7 +135,7 @@ class _Continuous:
     def _join(self) -> None:
         """What arrives at a port is what left the other end, after a pass of the line."""
         passes: dict[Any, tuple[Term | None, Term | None]] = {}
-        joined = set()
+        joined: set[PortReference] = set()
         for connection in self.network.connections.values():
             first, second = connection.first, connection.second
             joined.update((first, second))

@@ -72,7 +72,7 @@ class WaveEquations:
         answer, worst = _eliminated(self.unknowns, outputs, inputs, places, numbers, values, count)
         doubtful = np.flatnonzero(~((worst < UNSAFE) & np.isfinite(answer).all(axis=(0, 1))))
         for point in doubtful:
-            answer[:, :, point] = self._pivoted(inputs, outputs, places, numbers, values[:, point], point // batch)
+            answer[:, :, point] = self._pivoted(inputs, outputs, places, numbers, values[:, point], int(point) // batch)
         return np.ascontiguousarray(np.moveaxis(answer, 2, 0)).reshape(self.points, batch, outputs, inputs)
 
     def _pivoted(

@@ -24,7 +24,9 @@ LAYERS = [
     ["plan", "clusters", "circuits", "compile_reciprocal", "compile", "line_probes"],
     ["backends"],
     ["simulation", "traces", "probing", "reductions", "runaway"],
+    ["frequency", "tdr", "wave_assembly", "wave_equations", "wave_kernels"],
     ["learning"],
+    ["validation"],
     [
         "config",
         "config_schema",

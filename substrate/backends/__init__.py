@@ -115,6 +115,10 @@ def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
             state.inputs[name] = xp.zeros((node.ports[0].channels, batch), dtype=dtype)
         if node.law in ("reciprocal_activation", "reciprocal_load"):
             state.voltages[name] = xp.zeros((node.ports[0].channels, batch), dtype=dtype)
+    for step in plan.passes:
+        if step.memory:
+            channels = plan.signals[step.inputs[0]].channels
+            state.echoes[plan.node_names[step.node]] = xp.zeros((channels, step.memory, batch), dtype=dtype)
     for end, _ in plan.departures:
         channels = plan.lines[end.line].channels if plan.lines[end.line].smoothing < 1.0 else 0
         state.filters.append(xp.zeros((channels, batch), dtype=dtype))

@@ -9,6 +9,7 @@ import numpy as np
 from substrate.activations import ActivationFunction, activation_named
 from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.cpu_circuit import CircuitStepper
+from substrate.backends.echo import recall
 from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
 from substrate.errors import BackendError
 from substrate.losses import loss_named
@@ -272,11 +273,12 @@ class Stepper:
 
     def _weights_port(self, step: Pass) -> None:
         """Add this block to the drive of each entry: -(error wave) x (forward wave), summed over steps and batch."""
-        state = self.state
+        state, name = self.state, self.plan.node_names[step.node]
+        x, p = self.signals[step.inputs[0]], self.signals[step.inputs[1]]
+        if step.memory:
+            x = self._echo(name, x)
         if state.drive_scale == 0.0:
             return
-        name = self.plan.node_names[step.node]
-        x, p = self.signals[step.inputs[0]], self.signals[step.inputs[1]]
         tap = getattr(self.plan.nodes[step.node], "tap", 0.0)
         if x.shape[1] == 1 and p.shape[1] > 1:
             p = p.sum(axis=1, keepdims=True)
@@ -287,6 +289,11 @@ class Stepper:
         if bias is not None:
             scale = 1.0 if tap == 0.0 else 1.0 / np.sqrt(1.0 - tap)
             self._accumulate(bias, lambda out: np.multiply(error.sum(axis=1), scale, out=out))
+
+    def _echo(self, name: str, block: Block) -> Block:
+        """What passed a node one round trip earlier, in exchange for what passes now."""
+        out = self._temporary((block.shape[0], self.steps, self.batch), "echo")
+        return recall(self.state.echoes[name], self.state.step, block, out)
 
     def _accumulate(self, drive: np.ndarray, compute: Callable[[np.ndarray], Any]) -> None:
         if self.state.drive_fresh:
@@ -305,7 +312,10 @@ class Stepper:
     def _activation_backward(self, step: Pass) -> None:
         v, h, p = (self.signals[i] for i in step.inputs)
         function = self.activation(step)
-        np.multiply(function.slope(np, v, h), p, out=self.signals[step.output])
+        slope = function.slope(np, v, h)
+        if step.memory:
+            slope = self._echo(self.plan.node_names[step.node], slope)
+        np.multiply(slope, p, out=self.signals[step.output])
         if step.booked:
             self._book(step, self._power(step.inputs[2]), self._power(step.output))
 

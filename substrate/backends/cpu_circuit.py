@@ -3,7 +3,7 @@
 import numpy as np
 
 from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
-from substrate.backends.cpu_program import build_program
+from substrate.backends.cpu_program import TILE, build_program
 from substrate.noise import fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, State
 
@@ -71,6 +71,7 @@ class CircuitStepper:
         work = sum(len(g.which) * g.ports for g in plan.clusters) * plan.block * batch
         self.parallel = work >= PARALLEL_FROM and len(self.owner) > 1 if plan.clusters else False
         self.column = [_column(plan, group) for group in plan.clusters]
+        self.scratch = self._scratch(parts, dtype) if plan.clusters else []
         self.nonlinear = NonlinearStepper(plan, state, batch) if plan.nonlinear else None
 
     def step(self, steps: int) -> None:
@@ -88,7 +89,7 @@ class CircuitStepper:
         inputs, seen = self.inputs.block.reshape(parts, -1), self.seen.reshape(parts, -1)
         totals, span = np.zeros((len(self.owner), 3)), self.longest * self.batch
         kernel = kernels.step_clusters_parallel if self.parallel else kernels.step_clusters
-        kernel(self.program, state.arena, self.memory, inputs, seen, span, state.step, steps, totals)
+        kernel(self.program, state.arena, self.memory, inputs, seen, span, *self.scratch, state.step, steps, totals)
         first_row = len(self.plan.nodes) + len(self.plan.departures)
         for index, column in enumerate(self.column):
             net, lost, stored = totals[self.owner == index].sum(axis=0)
@@ -98,6 +99,12 @@ class CircuitStepper:
                 net, lost = net - inside - outside, lost + outside
             row[LINES] += lost
             row[column] += (net - stored) if column == NET_FORWARD else (stored - net)
+
+    def _scratch(self, parts: int, dtype: np.dtype) -> list[np.ndarray]:
+        """Where the compiled loops put what arrives at a cluster, and its next states; see ``step_clusters``."""
+        slots, columns = len(self.owner) if self.parallel else 1, self.program.columns
+        shapes = (slots, parts, columns, max(TILE, self.batch)), (slots, parts, columns * self.batch)
+        return [np.zeros(shape, dtype) for shape in shapes]
 
     def observed(self, row: int, steps: int) -> np.ndarray:
         """What one observed row saw in the last call, ``[1, steps, batch]``, complex where waves are."""

@@ -1,169 +1,27 @@
 """Compiled loops that step clusters: a small matrix between line ends, in place, over blocks of steps."""
 
-from typing import Any
-
 import numpy as np
 from numba import njit, prange
 
-from substrate.backends.cpu_program import STEPWISE, STREAM, STRIP
+from substrate.backends.cpu_loops import (
+    FLUSH,
+    complex_one_port,
+    complex_pair,
+    complex_pair_each,
+    complex_two_ports,
+    control,
+    copy,
+    one_port,
+    pair,
+    pair_each,
+    strip,
+    three_ports,
+    two_ports,
+)
+from substrate.backends.cpu_program import STEPWISE, STREAM, STRIP, TILE
+from substrate.backends.cpu_states import step_sample
 
-# Sums of squares for the ledger may be added in any order; nothing else is loosened.
-FAST = {"reassoc", "contract", "nsz"}
 PIECE = 1024  # numbers whose squares are added up in the precision of the waves
-TILE = 128  # numbers copied at once by clusters that cannot work in place
-
-
-def loop(function: Any) -> Any:
-    """An inner loop over contiguous numbers."""
-    return njit(cache=True, fastmath=FAST)(function)
-
-
-@loop
-def _one_port(a, v):  # type: ignore[no-untyped-def]
-    """Returns the energy that arrived and that left."""
-    energy = a.dtype.type(0.0)
-    gamma = v[0]
-    for e in range(len(a)):
-        x = a[e]
-        a[e] = gamma * x
-        energy += x * x
-    return energy, gamma * gamma * energy
-
-
-@loop
-def _two_ports(a, b, v):  # type: ignore[no-untyped-def]
-    """Returns the energy that arrived and that left through either port."""
-    v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
-    arrived = left_0 = left_1 = a.dtype.type(0.0)
-    for e in range(len(a)):
-        x, y = a[e], b[e]
-        p, q = v00 * x + v01 * y, v10 * x + v11 * y
-        a[e], b[e] = p, q
-        arrived += x * x + y * y
-        left_0 += p * p
-        left_1 += q * q
-    return arrived, left_0, left_1
-
-
-@loop
-def _strip(a, b, v00, v01, v10, v11):  # type: ignore[no-untyped-def]
-    """Two-ports side by side, each with its own matrix."""
-    arrived = left = a.dtype.type(0.0)
-    for e in range(len(a)):
-        x, y = a[e], b[e]
-        p, q = v00[e] * x + v01[e] * y, v10[e] * x + v11[e] * y
-        a[e], b[e] = p, q
-        arrived += x * x + y * y
-        left += p * p + q * q
-    return arrived, left
-
-
-@loop
-def _three_ports(a, b, c, v):  # type: ignore[no-untyped-def]
-    """Returns the energy that arrived and that left through each port."""
-    v00, v01, v02, v10, v11, v12, v20, v21, v22 = v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
-    arrived = left_0 = left_1 = left_2 = a.dtype.type(0.0)
-    for e in range(len(a)):
-        x, y, z = a[e], b[e], c[e]
-        p, q, r = v00 * x + v01 * y + v02 * z, v10 * x + v11 * y + v12 * z, v20 * x + v21 * y + v22 * z
-        a[e], b[e], c[e] = p, q, r
-        arrived += x * x + y * y + z * z
-        left_0 += p * p
-        left_1 += q * q
-        left_2 += r * r
-    return arrived, left_0, left_1, left_2
-
-
-@loop
-def _complex_one_port(re, im, v, w):  # type: ignore[no-untyped-def]
-    """As :func:`_one_port`; real and imaginary parts lie in planes of their own."""
-    energy = re.dtype.type(0.0)
-    c, d = v[0], w[0]
-    for e in range(len(re)):
-        x, y = re[e], im[e]
-        re[e], im[e] = c * x - d * y, c * y + d * x
-        energy += x * x + y * y
-    return energy, (c * c + d * d) * energy
-
-
-@loop
-def _complex_two_ports(a, b, c, d, v, w):  # type: ignore[no-untyped-def]
-    """As :func:`_two_ports`; ``a + ib`` is the wave at the first port, ``c + id`` that at the second."""
-    v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
-    w00, w01, w10, w11 = w[0], w[1], w[2], w[3]
-    arrived = left_0 = left_1 = a.dtype.type(0.0)
-    for e in range(len(a)):
-        x, y, s, t = a[e], b[e], c[e], d[e]
-        p, q = v00 * x - w00 * y + v01 * s - w01 * t, v00 * y + w00 * x + v01 * t + w01 * s
-        m, n = v10 * x - w10 * y + v11 * s - w11 * t, v10 * y + w10 * x + v11 * t + w11 * s
-        a[e], b[e], c[e], d[e] = p, q, m, n
-        arrived += x * x + y * y + s * s + t * t
-        left_0 += p * p + q * q
-        left_1 += m * m + n * n
-    return arrived, left_0, left_1
-
-
-@loop
-def _pair(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
-    """``out = v x + w y``, or ``out +=`` where there is ``more``; ``v`` and ``w`` are numbers. Returns the energy of out."""
-    energy = out.dtype.type(0.0)
-    if more:
-        for e in range(len(out)):
-            p = out[e] + (v * x[e] + w * y[e])
-            out[e] = p
-            energy += p * p
-    else:
-        for e in range(len(out)):
-            p = v * x[e] + w * y[e]
-            out[e] = p
-            energy += p * p
-    return energy
-
-
-@loop
-def _pair_each(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
-    """As :func:`_pair`; ``v`` and ``w`` are arrays."""
-    energy = out.dtype.type(0.0)
-    if more:
-        for e in range(len(out)):
-            p = out[e] + (v[e] * x[e] + w[e] * y[e])
-            out[e] = p
-            energy += p * p
-    else:
-        for e in range(len(out)):
-            p = v[e] * x[e] + w[e] * y[e]
-            out[e] = p
-            energy += p * p
-    return energy
-
-
-@loop
-def _complex_pair(re, im, x, y, s, t, v, more):  # type: ignore[no-untyped-def]
-    """As :func:`_pair` for ``x + iy`` and ``s + it``, multiplied by ``v[0] + i v[1]`` and ``v[2] + i v[3]``."""
-    energy = re.dtype.type(0.0)
-    a, b, c, d = v
-    for e in range(len(re)):
-        p = a * x[e] - b * y[e] + c * s[e] - d * t[e]
-        q = a * y[e] + b * x[e] + c * t[e] + d * s[e]
-        if more:
-            p, q = p + re[e], q + im[e]
-        re[e], im[e] = p, q
-        energy += p * p + q * q
-    return energy
-
-
-@loop
-def _complex_pair_each(re, im, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
-    """As :func:`_complex_pair`; the factors ``a + ib`` and ``c + id`` are arrays."""
-    energy = re.dtype.type(0.0)
-    for e in range(len(re)):
-        p = a[e] * x[e] - b[e] * y[e] + c[e] * s[e] - d[e] * t[e]
-        q = a[e] * y[e] + b[e] * x[e] + c[e] * t[e] + d[e] * s[e]
-        if more:
-            p, q = p + re[e], q + im[e]
-        re[e], im[e] = p, q
-        energy += p * p + q * q
-    return energy
 
 
 @njit(cache=True)
@@ -198,17 +56,17 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
             size = min(PIECE, numbers - e)
             a = arena[0, i + e : i + e + size]
             if len(arena) == 2 and ports == 1:
-                arrived, left_0 = _complex_one_port(a, arena[1, i + e : i + e + size], v, w)
+                arrived, left_0 = complex_one_port(a, arena[1, i + e : i + e + size], v, w)
             elif len(arena) == 2:
                 b, c, d = arena[1, i + e : i + e + size], arena[0, j + e : j + e + size], arena[1, j + e : j + e + size]
-                arrived, left_0, left_1 = _complex_two_ports(a, b, c, d, v, w)
+                arrived, left_0, left_1 = complex_two_ports(a, b, c, d, v, w)
             elif ports == 1:
-                arrived, left_0 = _one_port(a, v)
+                arrived, left_0 = one_port(a, v)
             elif ports == 2:
-                arrived, left_0, left_1 = _two_ports(a, arena[0, j + e : j + e + size], v)
+                arrived, left_0, left_1 = two_ports(a, arena[0, j + e : j + e + size], v)
             else:
                 b, c = arena[0, j + e : j + e + size], arena[0, n + e : n + e + size]
-                arrived, left_0, left_1, left_2 = _three_ports(a, b, c, v)
+                arrived, left_0, left_1, left_2 = three_ports(a, b, c, v)
             lost = weight[port] * left_0
             left = np.float64(left_0)
             if ports > 1:
@@ -228,7 +86,7 @@ def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[
     i, _ = _reach(program, program.port[c], 0, now, after, room)
     j, _ = _reach(program, program.port[c] + 1, 0, now, after, room)
     v, at = program.re, program.value[c]
-    arrived, left = _strip(
+    arrived, left = strip(
         arena[0, i : i + count],
         arena[0, j : j + count],
         v[at : at + count],
@@ -252,16 +110,16 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
             to, u, v = out[0, o : o + count], x[0, i, :count], x[0, j, :count]
             re, im = program.re, program.im
             if len(out) == 1 and width == 1:
-                energy = _pair(to, u, v, re[p], re[q], n > 0)
+                energy = pair(to, u, v, re[p], re[q], n > 0)
             elif len(out) == 1:
-                energy = _pair_each(to, u, v, re[p : p + count], re[q : q + count], n > 0)
+                energy = pair_each(to, u, v, re[p : p + count], re[q : q + count], n > 0)
             else:
                 along, s, t = out[1, o : o + count], x[1, i, :count], x[1, j, :count]
                 if width == 1:
-                    energy = _complex_pair(to, along, u, s, v, t, (re[p], im[p], re[q], im[q]), n > 0)
+                    energy = complex_pair(to, along, u, s, v, t, (re[p], im[p], re[q], im[q]), n > 0)
                 else:
                     e, f, g, h = re[p : p + count], im[p : p + count], re[q : q + count], im[q : q + count]
-                    energy = _complex_pair_each(to, along, u, s, v, t, e, f, g, h, n > 0)
+                    energy = complex_pair_each(to, along, u, s, v, t, e, f, g, h, n > 0)
         return energy
     re = im = x[0, 0, 0] - x[0, 0, 0]
     for n in range(b - a):
@@ -277,23 +135,12 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
     return re * re + im * im
 
 
-@loop
-def _copy(out, source):  # type: ignore[no-untyped-def]
-    """Copy, and return the energy of what was copied."""
-    energy = out.dtype.type(0.0)
-    for e in range(len(out)):
-        value = source[e]
-        out[e] = value
-        energy += value * value
-    return energy
-
-
 @njit(cache=True)
 def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
     """Copy ``count`` numbers to column ``j``; returns their energy."""
     energy = 0.0
     for part in range(len(x)):
-        energy += _copy(x[part, j, :count], source[part, at : at + count])
+        energy += copy(x[part, j, :count], source[part, at : at + count])
     return energy
 
 
@@ -351,6 +198,9 @@ def _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done,
 @njit(cache=True)
 def _stepwise(program, c, arena, memory, inputs, seen, span, x, y, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
     """Step a cluster with states, one step after the other."""
+    if len(arena) == 1 and program.batch == 1:
+        step_sample(program, c, arena, memory, inputs, seen, span, now, after, room, done, steps, total)
+        return
     port, batch, states = program.port[c], program.batch, program.states[c]
     ports, place = program.port[c + 1] - port, program.memory[c]
     for s in range(states):
@@ -372,12 +222,10 @@ def _stepwise(program, c, arena, memory, inputs, seen, span, x, y, at, now, afte
 
 
 @njit(cache=True)
-def _chunk(program, chunk, arena, memory, inputs, seen, span, now, after, room, aligned, done, steps, total):  # type: ignore[no-untyped-def]
+def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, now, after, room, aligned, done, steps, total):  # type: ignore[no-untyped-def]
     """Step all runs of one chunk of work by one block."""
-    size = max(TILE, program.batch) if program.columns > 0 else 0
-    x = np.zeros((len(arena), program.columns, size), arena.dtype)
-    y = np.zeros((len(arena), program.columns * program.batch), arena.dtype)
-    at = np.zeros(program.columns, np.int64)
+    before = control(np.uint32(FLUSH), np.uint32(FLUSH))
+    at = np.empty(program.columns, np.int64)
     for run in range(program.chunk[chunk], program.chunk[chunk + 1]):
         first, count, kind = program.cluster[run], program.count[run], program.kind[run]
         if kind == STRIP:
@@ -394,6 +242,7 @@ def _chunk(program, chunk, arena, memory, inputs, seen, span, now, after, room, 
                     )
                 else:
                     _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done, steps, total)
+    control(before, np.uint32(FLUSH))
 
 
 @njit(cache=True)
@@ -408,11 +257,13 @@ def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-
             after[2 * i + side] = (plane ^ 1) * program.stride[i] - room[i] * program.batch
 
 
-def _step_clusters(program, arena, memory, inputs, seen, span, step, steps, totals):  # type: ignore[no-untyped-def]
+def _step_clusters(program, arena, memory, inputs, seen, span, x, y, step, steps, totals):  # type: ignore[no-untyped-def]
     """Advance every cluster by ``steps``, block by block.
 
     ``arena`` is ``[parts, cells]`` and ``memory`` ``[parts, states * batch]`` (real, or real and imaginary parts);
-    ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``totals``
+    ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``x`` ``[slots, parts,
+    columns, tile]`` and ``y`` ``[slots, parts, columns * batch]`` are scratch, with a slot for each chunk where chunks run
+    side by side. ``totals``
     ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in amplitude^2.
     """
     classes = len(program.delay)
@@ -422,9 +273,11 @@ def _step_clusters(program, arena, memory, inputs, seen, span, step, steps, tota
         _locate(program, step + done, count, now, after, room)
         aligned = count == program.block and (step + done) % program.block == 0
         for chunk in prange(len(totals)):
+            slot, total = chunk % len(x), totals[chunk]
             _chunk(
-                program, chunk, arena, memory, inputs, seen, span, now, after, room, aligned, done, count, totals[chunk]
-            )
+                program, chunk, arena, memory, inputs, seen, span, x[slot], y[slot],
+                now, after, room, aligned, done, count, total,
+            )  # fmt: skip
 
 
 step_clusters = njit(cache=True)(_step_clusters)

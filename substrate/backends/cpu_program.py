@@ -11,7 +11,9 @@ STREAM, STRIP, TILED, STEPWISE = range(4)  # how a run of clusters is stepped, s
 LONGEST_RUN = 16_384  # numbers a port scatters in one piece, at most
 SHORTEST_STRIP = 8  # clusters worth stepping side by side
 WIDEST_COPY = 64  # numbers to which a matrix per sample is repeated, so that inner loops are not short
-SMALLEST_CHUNK, LARGEST_CHUNK = 4096, 65_536  # numbers per unit of parallel work
+TILE = 128  # numbers copied at once by clusters that cannot work in place
+SMALLEST_CHUNK, LARGEST_CHUNK = 4096, 65_536  # numbers per unit of parallel work, while they are at most
+MOST_CHUNKS = 256  # as many
 
 
 class Program(NamedTuple):
@@ -51,6 +53,10 @@ class Program(NamedTuple):
     source_row: np.ndarray  # int64[...], rows of the inputs
     seen_row: np.ndarray  # int64[...], rows of what probes see
     columns: int  # the most that any cluster has
+    # clusters of one real sample whose many states hear only a few sums: M = diag(own) + left right
+    rank: np.ndarray  # int64[clusters], how many sums; 0: the matrix is used as it is
+    factor: np.ndarray  # int64[clusters], where right [rank, columns], left [rows, rank] and own [states] begin
+    factors: np.ndarray  # float[...]
 
 
 def build_program(plan: Plan, parts: int, batch: int, dtype: Any) -> tuple[Program, np.ndarray]:
@@ -125,6 +131,7 @@ class _Builder:
         self._add("weight", group.weights, float)
         kind = _kind(group, self.parts)
         self._matrices(group, dense=kind == STREAM)
+        self._factors(group, single=self.parts == 1 and self.batch == 1)
         self._runs(index, group, kind, base, end)
 
     def _matrices(self, group: ClusterGroup, dense: bool) -> None:
@@ -149,6 +156,19 @@ class _Builder:
         self._add("pattern", pattern[group.which])
         self._add("value", place[group.which])
         self._add("width", np.full(len(group.which), samples * repeat))
+
+    def _factors(self, group: ClusterGroup, single: bool) -> None:
+        """Split matrices of clusters with states into few sums and their effects, where that is less work."""
+        unique, samples, rows, columns = group.matrices.shape
+        rank, place = np.zeros(unique, np.int64), np.zeros(unique, np.int64)
+        self._add("factors", np.zeros(0), self.dtype)
+        for index, matrix in enumerate(group.matrices[:, 0] if single and samples == 1 else ()):
+            found = _sums(np.real(matrix), group.own[index], group.ports)
+            if found is not None:
+                rank[index] = len(found[0])
+                place[index] = self._add("factors", np.concatenate([part.ravel() for part in found]), self.dtype)
+        self._add("rank", rank[group.which])
+        self._add("factor", place[group.which])
 
     def _runs(self, index: int, group: ClusterGroup, kind: int, base: np.ndarray, end: np.ndarray) -> None:
         """Cut the clusters of a group into runs whose cells follow each other and whose matrices are equal."""
@@ -194,12 +214,31 @@ class _Builder:
         """First run of each chunk of about equal work, and the group of each chunk."""
         work, group = np.concatenate(self.work), np.concatenate(self.collected["group"])
         done = np.cumsum(work) - work
-        size = int(np.clip(work.sum() // 8, SMALLEST_CHUNK, LARGEST_CHUNK))
+        total = int(work.sum())
+        size = max(SMALLEST_CHUNK, min(total // 8, LARGEST_CHUNK), total // MOST_CHUNKS)
         number = done // size
         first = np.ones(len(work), bool)
         first[1:] = (np.diff(number) != 0) | (np.diff(group) != 0)
         starts = np.flatnonzero(first)
         return np.append(starts, len(work)).astype(np.int64), group[starts]
+
+
+def _sums(matrix: np.ndarray, own: np.ndarray, ports: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """``right, left, own`` with ``matrix = diag(own) + left right`` to rounding; None where that saves no work."""
+    rows, columns = matrix.shape
+    states = np.arange(ports, ports + len(own))
+    rest = matrix.copy()
+    rest[states, states] -= own
+    # Columns and rows of very different sizes would hide each other's rounding.
+    scale = [np.abs(rest).max(axis=axis, keepdims=True) for axis in (0, 1)]
+    scale = [np.where(size > 0.0, np.sqrt(size), 1.0) for size in scale]
+    u, sizes, v = np.linalg.svd(rest / scale[0] / scale[1])
+    rank = int(np.sum(sizes > 1e-14 * max(sizes[0], 1e-300)))
+    if rank * (rows + columns) + len(own) > 0.7 * np.count_nonzero(matrix):
+        return None
+    left, right = u[:, :rank] * sizes[:rank] * scale[1], v[:rank] * scale[0]
+    exact = np.abs(left @ right - rest).max() <= 2e-14 * max(1.0, np.abs(rest).max())
+    return (right, left, own) if exact else None
 
 
 def _entries(mask: np.ndarray, even: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

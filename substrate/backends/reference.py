@@ -224,10 +224,11 @@ class Stepper:
 
     def _weights_port(self, step: Pass) -> None:
         scale, state, name = self.state.drive_scale, self.state, self.plan.node_names[step.node]
+        forward = self._echo(step, self.signals[step.inputs[0]])
         if scale == 0.0:
             return
         passed = math.sqrt(1.0 - self._node(step).tap)
-        x, p = ([[passed * v for v in row] for row in self.signals[i]] for i in step.inputs)
+        x, p = ([[passed * v for v in row] for row in wave] for wave in (forward, self.signals[step.inputs[1]]))
         matrix = state.drive[f"{name}.matrix"]
         bias = state.drive.get(f"{name}.bias")
         for i in range(matrix.shape[0]):
@@ -237,6 +238,15 @@ class Stepper:
             if bias is not None:
                 bias[i] = scale * math.fsum(p[i]) + (0.0 if state.drive_fresh else bias[i])
 
+    def _echo(self, step: Pass, wave: Wave) -> Wave:
+        """What passed a node with memory one round trip earlier; without memory, what passes now."""
+        if step.memory == 0:
+            return wave
+        cells = self.state.echoes[self.plan.node_names[step.node]][:, self.state.step % step.memory]
+        earlier: Wave = cells.astype(float).tolist()
+        cells[...] = wave
+        return earlier
+
     def _activation_forward(self, step: Pass) -> None:
         v, function = self.signals[step.inputs[0]], PHI[self._node(step).function]
         self.signals[step.output] = [[function(value) for value in row] for row in v]
@@ -245,6 +255,7 @@ class Stepper:
     def _activation_backward(self, step: Pass) -> None:
         v, p = self.signals[step.inputs[0]], self.signals[step.inputs[2]]
         slope = SLOPE[self._node(step).function]
-        out = [[slope(a) * b for a, b in zip(*rows, strict=True)] for rows in zip(v, p, strict=True)]
+        slopes = self._echo(step, [[slope(value) for value in row] for row in v])
+        out = [[a * b for a, b in zip(*rows, strict=True)] for rows in zip(slopes, p, strict=True)]
         self.signals[step.output] = out
         self._book(step, energy(p), energy(out))

@@ -75,6 +75,26 @@ def train(
 
 
 @app.command()
+def audit(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="A training file; its network is audited.")],
+    samples: Annotated[
+        int, typer.Option("--samples", metavar="N", min=1, help="Of the training set, the first N.")
+    ] = 8,
+    beta: Annotated[float, typer.Option("--beta", help="How strongly the load nudges transformers.")] = 0.01,
+    entries: Annotated[int, typer.Option("--entries", metavar="N", min=1, help="Finite differences per port.")] = 4,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Instead of the file's.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Compare what the ports of FILE.toml's network hear, in every form, with exact backprop and finite differences."""
+    with reported():
+        from substrate.cli.audit import Request, run_audit
+
+        run_audit(Request(file, samples, beta, entries, set_ or [], json_))
+
+
+@app.command()
 def simulate(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="A circuit; see examples/ and docs/circuits.md.")],
     out: Annotated[

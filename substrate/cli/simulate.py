@@ -36,7 +36,7 @@ class Request:
 def run_simulate(request: Request) -> None:
     """Simulate and print the outcome; raises the errors of the netfile, the network and the run file."""
     text = read_text(request.file)
-    circuit = parse_netfile(text, request.file.name, request.overrides)
+    circuit = parse_netfile(text, request.file.name, request.overrides, request.file.parent)
     if circuit.settings is None:
         raise ConfigError(
             f'{request.file.name}: the table [simulation] is missing; it needs duration = "20 ns" and dt = "10 ps", say'

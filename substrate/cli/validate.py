@@ -62,15 +62,15 @@ def _tolerance(result: Result) -> str:
 
 
 def page(results: Sequence[Result]) -> str:
-    """The page of the documentation: no times and no digits that differ from machine to machine, so that it is stable."""
+    """The page of the documentation: no times, no digits that differ from machine to machine, so that it is stable."""
     cases = [*all_cases(), *device_cases()]
     theory = {(item.name, item.quantity): item for item in cases}
     lines = [
         "# Validation",
         "",
-        "Problems with known answers, as `substrate validate` runs them; this page is made by `substrate validate --markdown "
-        "docs/validation.md`. An error is given as a share of what is tolerated, rounded up. Statistical cases tolerate "
-        "4.5 standard deviations of their estimate at a fixed seed.",
+        "Problems with known answers, as `substrate validate` runs them; this page is made by "
+        "`substrate validate --markdown docs/validation.md`. An error is a share of what is tolerated, rounded up. "
+        "Statistical cases tolerate 4.5 standard deviations of their estimate at a fixed seed.",
         "",
         "| case | quantity | expected | error / tolerance | outcome |",
         "|---|---|---|---|---|",

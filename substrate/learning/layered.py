@@ -44,6 +44,7 @@ def layered(
     bias: bool = True,
     scale: float = 1.0,
     tap: float = 0.0,
+    memory: bool = False,
     beta: float = 1.0,
     impedance: str | Sequence[float] = "equal",
     source_temperature: float = 0.0,
@@ -54,6 +55,7 @@ def layered(
 
     ``sizes`` are the channels from input to output; ``line`` is one for all layers or one each. ``weights`` is
     ``matched`` or ``transformer``, or one of them per layer; a reciprocal activation has a second line behind it.
+    ``memory`` gives matched layers ports that remember, so that one batch per tick trains.
     ``beta`` nudges the load of transformer networks; ``impedance`` of their lines is ``equal``, ``matched`` (times the
     mean squared singular value at every layer) or a number (ohm) per layer. Weights start normal with variance
     ``scale^2 / inputs``, biases at zero. Raises NetworkError. Source: ``docs/theory.md``.
@@ -74,7 +76,7 @@ def layered(
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x77])))
     matrices = [rng.normal(0.0, scale / np.sqrt(m), (n, m)) for m, n in pairwise(sizes)]
     biases = [np.zeros(n) if bias else None for n in sizes[1:]]
-    builder = _LayerBuilder(lines, families, _impedances(lines, matrices, impedance), activation, beta)
+    builder = _LayerBuilder(lines, families, _impedances(lines, matrices, impedance), activation, beta, memory)
     builder.start(sizes[0], source_temperature)
     for layer, (matrix, shift) in enumerate(zip(matrices, biases, strict=True)):
         builder.weights(layer, matrix, shift, tap)
@@ -103,10 +105,16 @@ class _LayerBuilder:
     """Adds one stage after the other to a network, with what joins the two families where they meet."""
 
     def __init__(
-        self, lines: Sequence[Line], families: Sequence[str], z: Sequence[float], activation: str, beta: float
+        self,
+        lines: Sequence[Line],
+        families: Sequence[str],
+        z: Sequence[float],
+        activation: str,
+        beta: float,
+        memory: bool,
     ) -> None:
         self.lines, self.families, self.z = lines, families, z
-        self.function, self.beta = activation, beta
+        self.function, self.beta, self.memory = activation, beta, memory
         self.network = Network()
         self.before = ""
 
@@ -118,7 +126,7 @@ class _LayerBuilder:
     def weights(self, layer: int, matrix: np.ndarray, bias: np.ndarray | None, tap: float) -> None:
         """The weights of a layer, behind a second line where what comes before reflects."""
         name, here = f"w{layer + 1}", self.families[layer]
-        node = Weights(matrix, bias, tap) if here == "matched" else Transformer(matrix, bias)
+        node = Weights(matrix, bias, tap, self.memory) if here == "matched" else Transformer(matrix, bias)
         self.network.add(node, name)
         if layer == 0:
             self.network.connect(self.before, name)
@@ -138,7 +146,9 @@ class _LayerBuilder:
 
     def activation(self, layer: int, channels: int) -> None:
         matched = self.families[layer] == "matched"
-        node = Activation(channels, self.function) if matched else ReciprocalActivation(channels, self.function)
+        node: Node = ReciprocalActivation(channels, self.function)
+        if matched:
+            node = Activation(channels, self.function, self.memory)
         self.end(layer, node)
 
     def end(self, layer: int, node: Node) -> None:

@@ -27,8 +27,10 @@ from substrate.nodes.reciprocal import (
     ReciprocalLoad,
     Transformer,
 )
+from substrate.nodes.scattering import ScatteringNode, StateSpaceNode
 from substrate.nodes.source import DataSource
 from substrate.nodes.termination import Termination
+from substrate.nodes.touchstone import Touchstone
 from substrate.nodes.weights import Weights
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "ReciprocalLoad",
     "Resistor",
     "SaturableAbsorber",
+    "ScatteringNode",
     "Series",
     "SeriesImpedance",
     "SeriesJunction",
@@ -69,8 +72,10 @@ __all__ = [
     "Short",
     "Shunt",
     "ShuntAdmittance",
+    "StateSpaceNode",
     "TanhGain",
     "Termination",
+    "Touchstone",
     "Transformer",
     "Varactor",
     "VoltageSource",

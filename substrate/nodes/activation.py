@@ -11,7 +11,8 @@ from substrate.nodes.base import Node, Port, require_channels
 class Activation(Node):
     """A pointwise two-port: forward ``phi(v)``, backward ``phi'(v) p`` with the ``v`` passing at that moment.
 
-    ``function`` is one of tanh, relu, sigmoid, softplus, identity. Raises NetworkError.
+    ``function`` is one of tanh, relu, sigmoid, softplus, identity. With ``memory`` the slope is that of the ``v`` which
+    passed one round trip to the load and back ago, the one the error belongs to. Raises NetworkError.
 
     >>> [port.name for port in Activation(32, "relu").ports]
     ['left', 'right']
@@ -19,6 +20,7 @@ class Activation(Node):
 
     channels: int
     function: str = "tanh"
+    memory: bool = False
     law: ClassVar[str] = "activation"
 
     def __post_init__(self) -> None:

@@ -15,9 +15,9 @@ from substrate.nodes.linear import LinearNode, Scattering
 class LineEnd(LinearNode):
     """One end of a line whose characteristic impedance and transfer are filters; ports ``outer`` and ``line``.
 
-    With ``V, I`` at the outer port and ``Zc(z)`` = ``impedance`` times ``characteristic`` (over it, where ``dual``), what arrives from the line
-    is ``B = V - Zc I`` and what is sent into it is ``transfer`` times ``F = V + Zc I = 2 V - B``, both over ``2
-    sqrt(impedance)``.
+    With ``V, I`` at the outer port and ``Zc(z)`` = ``impedance`` times ``characteristic`` (over it, where ``dual``),
+    what arrives from the line is ``B = V - Zc I`` and what is sent into it is ``transfer`` times ``F = V + Zc I = 2 V -
+    B``, both over ``2 sqrt(impedance)``.
     ``initial [states]`` are its states at time zero in sqrt(W), those of ``characteristic`` first. Where ``hidden`` the
     waves in the line are no power waves, and the energy the line takes is counted at the outer port.
     Source: Bergeron's method with a filtered impedance and transfer, Marti 1982, IEEE Trans. PAS 101, eq. 9.
@@ -43,10 +43,11 @@ class LineEnd(LinearNode):
         matrices = np.stack([self._matrix(float(ratio)) for ratio in ratios])
         energy = np.concatenate([np.zeros(self.characteristic.states), self.transfer.energy])
         initial = self.initial if self.initial.size else np.zeros(energy.shape)
-        return Scattering(matrices[0] if np.ndim(z[0]) == 0 else matrices, 2, energy=energy, initial=initial)
+        own = np.concatenate([np.diag(self.characteristic.a), np.diag(self.transfer.a)])
+        return Scattering(matrices[0] if np.ndim(z[0]) == 0 else matrices, 2, energy=energy, initial=initial, own=own)
 
     def _matrix(self, ratio: float) -> np.ndarray:
-        """Rows ``b_outer, b_line``, states of the impedance, states of the transfer; columns alike. ``ratio`` is z / Z."""
+        """Rows ``b_outer, b_line``, states of the impedance, of the transfer; columns alike. ``ratio`` is z / Z."""
         zc, h = self.characteristic, self.transfer
         n, m = zc.states, h.states
         root, direct = np.sqrt(ratio), float(np.real(zc.d))

@@ -37,6 +37,7 @@ class Scattering:
     energy: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [states]
     initial: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [states] or [batch, states]
     drives: tuple[Drive, ...] = ()
+    own: np.ndarray | None = None  # [states], what of each state stays in it whatever it is joined to; None: nothing
 
     @property
     def states(self) -> int:
@@ -56,6 +57,10 @@ class LinearNode(Node):
     @abstractmethod
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """The exact continuous-time scattering matrix ``[frequencies, ports, ports]`` (Hz) at impedances ``z``."""
+
+    def refuse(self, name: str) -> None:
+        """Raise NetworkError when the node, called ``name``, cannot be as described (a passive one that amplifies)."""
+        return None
 
     def preferred_impedance(self, port: int, dt: float) -> float | None:
         """An impedance (ohm) at which a directly joined port would reflect least, where there is a natural one."""

@@ -47,7 +47,7 @@ class _Composed(LinearNode):
 
 
 def _require_one_port(owner: str, part: Any) -> None:
-    if not isinstance(part, LinearNode) or len(part.ports) != 1:
+    if not isinstance(part, LinearNode) or part.law != "linear" or len(part.ports) != 1:
         raise NetworkError(
             f"{owner} takes a linear one-port such as Resistor(50.0), but got {part!r}; "
             "join a nonlinear one to a SeriesJunction or ParallelJunction instead"

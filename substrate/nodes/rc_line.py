@@ -12,7 +12,7 @@ from substrate.nodes.linear import LinearNode, Scattering
 
 @dataclass(frozen=True)
 class DiffusiveWire(LinearNode):
-    """A wire of total ``resistance`` (ohm) and ``capacitance`` (F), with ``modes`` of each parity; ports ``first``, ``second``.
+    """A wire of ``resistance`` (ohm) and ``capacitance`` (F) in all, with ``modes`` of each parity and two ports.
 
     Equal currents into both ends meet ``R coth(x) / 2x``, opposite ones ``R tanh(x) / 2x`` with ``x = sqrt(s R C) /
     2``: sums over poles at ``-(k pi)^2 / RC`` of capacitors beside resistors, stepped by the trapezoidal rule as wave
@@ -33,7 +33,7 @@ class DiffusiveWire(LinearNode):
         return (Port("first", 1), Port("second", 1))
 
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Resistances ``[2, modes]`` beside the capacitors of even and odd modes, those capacitors, and what is left ``[2]``."""
+        """Resistances ``[2, modes]`` beside the capacitors of even and odd modes, the capacitors, and what is left."""
         k = np.arange(self.modes)
         with np.errstate(divide="ignore"):
             even = 4.0 * self.resistance / (2.0 * np.pi * k) ** 2  # k = 0: the whole wire as a capacitor

@@ -28,7 +28,9 @@ class Weights(Node):
 
     ``matrix`` is ``[outputs, inputs]``, ``bias`` is ``[outputs]`` or None. The port of entry (i, j) senses
     ``p_i x_j`` and the port of bias i senses ``p_i``: the gradient of the loss. ``tap`` is the share of power that
-    the sensing couplers take from each wave on each side of the mesh (0: sensing is free). Raises NetworkError.
+    the sensing couplers take from each wave on each side of the mesh (0: sensing is free). With ``memory`` the ports
+    keep the forward wave for their own round trip to the load and back, and multiply the returning error with the wave
+    it belongs to. Raises NetworkError.
     Source: ``docs/theory.md``, section "Matched".
 
     >>> node = Weights(np.eye(3)[:2], bias=np.zeros(2))
@@ -39,6 +41,7 @@ class Weights(Node):
     matrix: np.ndarray
     bias: np.ndarray | None = None
     tap: float = 0.0
+    memory: bool = False
     law: ClassVar[str] = "weights"
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Figure ``traces``: what the probes of a circuit saw against time, a panel for each unit, and histograms beside them."""
+"""Figure ``traces``: what the probes of a circuit saw against time, a panel for each unit, and histograms below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

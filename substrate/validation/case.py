@@ -89,8 +89,8 @@ def run_case(item: Case, backend: str) -> Result:
         answer = item.compute(backend)
     except Skipped as reason:
         return _without_answer(item, SKIPPED, str(reason), time.perf_counter() - start)
-    except SubstrateError as error:
-        return _without_answer(item, FAILED, str(error), time.perf_counter() - start)
+    except SubstrateError as mistake:
+        return _without_answer(item, FAILED, str(mistake), time.perf_counter() - start)
     seconds = time.perf_counter() - start
     tolerance = answer.tolerance if isinstance(answer, Measured) else item.tolerance
     got = np.atleast_1d(np.asarray(answer.value if isinstance(answer, Measured) else answer))

@@ -74,7 +74,7 @@ def spectrum_expected() -> np.ndarray:
 
 @case("V35", "laser of 1 MHz line width, spectrum at 0, 1/2, 1 width over its peak", spectrum_expected, 0.0)
 def lorentzian(backend: str) -> Measured:
-    """1 / (1 + (2 f / dnu)^2), with the aliases of samples 50 ns apart: about 1, 1/2, 1/5. Mean of 4000 periodograms."""
+    """1 / (1 + (2 f / dnu)^2), aliases of samples 50 ns apart included: about 1, 1/2, 1/5; 4000 periodograms."""
     dt, steps, count = 50e-9, 400, 4000
     field = np.exp(1j * walks(count, steps, laser_phase_sigma(1e6, dt)))
     power = np.mean(np.abs(np.fft.fft(field, axis=0)) ** 2, axis=1)

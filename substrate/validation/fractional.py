@@ -89,7 +89,7 @@ ROUND_TRIPS = [10.37, 10.5, 13.9, 57.2]
     relative=True,
 )
 def spectral_range(backend: str) -> np.ndarray:
-    """One over the group delay of the round trip at the carrier; rounding the first to 10 steps would be wrong by 3.7 %."""
+    """One over the group delay of the round trip at the carrier; rounding the first to 10 steps would err by 3.7 %."""
     step = 1e-4
     ranges = []
     for total in ROUND_TRIPS:

@@ -67,7 +67,7 @@ def bergeron_input(backend: str) -> np.ndarray:
 
 @case("V2", "open end, shorted end, ideal source on an open line", [0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 2.0], 1e-12, "V")
 def simple_ends(backend: str) -> np.ndarray:
-    """Matched source: v = 1 after T at an open end, 0 at a short. Ideal source (Rs = 0): Gs = -1, Gl = 1, so 2, 0, 2."""
+    """Matched source: v = 1 after T at an open end, 0 at a short. Ideal source (Rs = 0): Gs = -1, Gl = 1: 2, 0, 2."""
     seen = []
     for source, load, times in (
         (50.0, np.inf, [0.5, 1.5]),
@@ -100,7 +100,7 @@ def unequal(seed: int) -> np.ndarray:
 
 @case("V3", "unequal lines at a node, voltage waves 2 Y_j / sum(Y) - d_ij", 0.0, 1e-14)
 def unequal_lines(backend: str) -> float:
-    """Power waves carry sqrt(Y): S_ij(voltage) = S_ij(power) sqrt(Y_j / Y_i). Fifty random nodes, largest difference."""
+    """Power waves carry sqrt(Y): S_ij(voltage) = S_ij(power) sqrt(Y_j / Y_i). Fifty random nodes, the worst."""
     worst = 0.0
     for seed in range(50):
         y = unequal(seed)
@@ -182,7 +182,10 @@ def ladder(backend: str) -> np.ndarray:
 
 @case("V14", "magic step: a pulse after 50 cells of one step each, error of its shape", 0.0, 1e-13)
 def magic_step(backend: str) -> float:
-    """With c dt = dx the delay-line grid has no dispersion, but for rounding at each cell: the pulse arrives as it was sent, 50 steps later."""
+    """With c dt = dx the delay-line grid has no dispersion: the pulse arrives as it was sent, 50 steps later.
+
+    What is left is the rounding of 49 junctions.
+    """
     rng = np.random.default_rng(1)
     pulse = rng.normal(size=40)
     net = Network()

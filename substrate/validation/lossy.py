@@ -17,7 +17,7 @@ R, L, C = 20.0, 250e-9, 100e-12  # ohm, H, F per metre: 50 ohm, 5 ns a metre
 
 
 def step_through_lossy(late: float = 0.0) -> np.ndarray:
-    """Voltage after one metre of a semi-infinite line without shunt loss, ideal unit step, ``late`` s before LOSSY_TIMES.
+    """Voltage after a metre of a semi-infinite line without shunt loss, unit step, ``late`` s before LOSSY_TIMES.
 
     v = e^(-sT) + sT int_T^t e^(-sy) I1(s sqrt(y^2 - T^2)) / sqrt(y^2 - T^2) dy, s = R / 2L. Carson 1926.
     """
@@ -46,7 +46,7 @@ def lossy_input_current(late: float = 0.0) -> np.ndarray:
 
 @case("V11", "Heaviside's distortionless line, noise sent through it: largest error of its shape", 0.0, 1e-14)
 def heaviside(backend: str) -> float:
-    """R = 20, G = 8 mS (R/L = G/C), Z0 = 50 both ends: the input comes 5 ns later times e^-0.4 = 0.67032005, no tail."""
+    """R = 20, G = 8 mS (R/L = G/C), Z0 = 50 both ends: the input 5 ns later times e^-0.4 = 0.67032005, no tail."""
     dt = 0.5 * NS
     signal = np.random.default_rng(2).normal(size=60)
     net = Network()

@@ -71,7 +71,10 @@ def spice_control(backend: str) -> float:
 
 @case("V8", "ngspice's LTRA on the semi-infinite lossy line, against the closed form", step_through_lossy, 2e-4, "V")
 def spice_lossy(backend: str) -> np.ndarray:
-    """R = 20 ohm, L = 250 nH, C = 100 pF per m, 1 m of a line that goes on for 20 m more; step of 1 fs. 2e-4 is LTRA's own error."""
+    """R = 20 ohm, L = 250 nH, C = 100 pF per m: a metre of a line that goes on for 20 m more, and a step of 1 fs.
+
+    LTRA's own error is 2e-4.
+    """
     model = ".model lossy LTRA rel=1 abs=1 R=20 G=0 L=250n C=100p LEN={}"
     elements = ["V1 n0 0 PWL(0 0 1f 1)", "O1 n0 0 n1 0 near", "O2 n1 0 n2 0 far", "R2 n2 0 50"]
     elements += [model.format(1).replace("lossy", "near"), model.format(20).replace("lossy", "far")]

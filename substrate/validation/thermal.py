@@ -29,7 +29,7 @@ def record(
     net: Network, probes: list[str], backend: str, steps: int, settle: int, dt: float = DT, seed: int = 11
 ) -> dict[str, np.ndarray]:
     """Probe records ``[steps, batch]`` of a noisy network after ``settle`` steps."""
-    requests = [Probe(*probe.rsplit(".", 1)) for probe in probes]
+    requests = [Probe(at, quantity) for at, _, quantity in (probe.rpartition(".") for probe in probes)]
     plan = compile_network(net, dt, reference_power=1.0, probes=requests)
     simulation = Simulation(plan, batch=effort(backend), backend=backend, seed=seed)
     simulation.run(settle)

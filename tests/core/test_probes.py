@@ -1,4 +1,4 @@
-"""Probes: places inside lines, reductions on the fly, decimation; exact whatever the block length, in bounded memory."""
+"""Probes: places inside lines, reductions on the fly, decimation; exact for any block length, in bounded memory."""
 
 import tracemalloc
 from collections.abc import Callable

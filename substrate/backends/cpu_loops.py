@@ -1,0 +1,209 @@
+"""Compiled inner loops: what a cluster does to numbers that lie side by side.
+
+The loops of ``cpu_clusters`` keep compiled copies of these in their cache: save that file too when these change.
+"""
+
+import platform
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# Sums of squares for the ledger may be added in any order; nothing else is loosened.
+FAST = {"reassoc", "contract", "nsz"}
+FLUSH = 0x8040  # bits of the x86 control register: treat numbers too small for full precision as zero
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+
+@intrinsic
+def control(typing_context, bits, mask):  # type: ignore[no-untyped-def]
+    """Set the bits ``mask`` of the floating-point control register to ``bits``; returns what the register was.
+
+    Waves that die away become too small for full precision, and each such number costs 100 cycles: flushed to zero,
+    they cost nothing. Elsewhere than on x86 nothing happens.
+    """
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        word = ir.IntType(32)
+        place = cgutils.alloca_once(builder, word)
+        builder.store(word(0), place)
+        if X86:
+            pointer = ir.PointerType(ir.IntType(8))
+            kind = ir.FunctionType(ir.VoidType(), [pointer])
+            for name, new in (("stmxcsr", False), ("ldmxcsr", True)):
+                function = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse." + name)
+                if new:
+                    old = builder.load(place)
+                    kept = builder.and_(old, builder.not_(arguments[1]))
+                    builder.store(builder.or_(kept, builder.and_(arguments[0], arguments[1])), place)
+                builder.call(function, [builder.bitcast(place, pointer)])
+            return old
+        return builder.load(place)
+
+    return types.uint32(types.uint32, types.uint32), generate
+
+
+def loop(function: Any) -> Any:
+    """An inner loop over contiguous numbers."""
+    return njit(cache=True, fastmath=FAST)(function)
+
+
+@loop
+def one_port(a, v):  # type: ignore[no-untyped-def]
+    """Returns the energy that arrived and that left."""
+    energy = a.dtype.type(0.0)
+    gamma = v[0]
+    for e in range(len(a)):
+        x = a[e]
+        a[e] = gamma * x
+        energy += x * x
+    return energy, gamma * gamma * energy
+
+
+@loop
+def two_ports(a, b, v):  # type: ignore[no-untyped-def]
+    """Returns the energy that arrived and that left through either port."""
+    v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
+    arrived = left_0 = left_1 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y = a[e], b[e]
+        p, q = v00 * x + v01 * y, v10 * x + v11 * y
+        a[e], b[e] = p, q
+        arrived += x * x + y * y
+        left_0 += p * p
+        left_1 += q * q
+    return arrived, left_0, left_1
+
+
+@loop
+def strip(a, b, v00, v01, v10, v11):  # type: ignore[no-untyped-def]
+    """Two-ports side by side, each with its own matrix."""
+    arrived = left = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y = a[e], b[e]
+        p, q = v00[e] * x + v01[e] * y, v10[e] * x + v11[e] * y
+        a[e], b[e] = p, q
+        arrived += x * x + y * y
+        left += p * p + q * q
+    return arrived, left
+
+
+@loop
+def three_ports(a, b, c, v):  # type: ignore[no-untyped-def]
+    """Returns the energy that arrived and that left through each port."""
+    v00, v01, v02, v10, v11, v12, v20, v21, v22 = v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]
+    arrived = left_0 = left_1 = left_2 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y, z = a[e], b[e], c[e]
+        p, q, r = v00 * x + v01 * y + v02 * z, v10 * x + v11 * y + v12 * z, v20 * x + v21 * y + v22 * z
+        a[e], b[e], c[e] = p, q, r
+        arrived += x * x + y * y + z * z
+        left_0 += p * p
+        left_1 += q * q
+        left_2 += r * r
+    return arrived, left_0, left_1, left_2
+
+
+@loop
+def complex_one_port(re, im, v, w):  # type: ignore[no-untyped-def]
+    """As :func:`one_port`; real and imaginary parts lie in planes of their own."""
+    energy = re.dtype.type(0.0)
+    c, d = v[0], w[0]
+    for e in range(len(re)):
+        x, y = re[e], im[e]
+        re[e], im[e] = c * x - d * y, c * y + d * x
+        energy += x * x + y * y
+    return energy, (c * c + d * d) * energy
+
+
+@loop
+def complex_two_ports(a, b, c, d, v, w):  # type: ignore[no-untyped-def]
+    """As :func:`two_ports`; ``a + ib`` is the wave at the first port, ``c + id`` that at the second."""
+    v00, v01, v10, v11 = v[0], v[1], v[2], v[3]
+    w00, w01, w10, w11 = w[0], w[1], w[2], w[3]
+    arrived = left_0 = left_1 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y, s, t = a[e], b[e], c[e], d[e]
+        p, q = v00 * x - w00 * y + v01 * s - w01 * t, v00 * y + w00 * x + v01 * t + w01 * s
+        m, n = v10 * x - w10 * y + v11 * s - w11 * t, v10 * y + w10 * x + v11 * t + w11 * s
+        a[e], b[e], c[e], d[e] = p, q, m, n
+        arrived += x * x + y * y + s * s + t * t
+        left_0 += p * p + q * q
+        left_1 += m * m + n * n
+    return arrived, left_0, left_1
+
+
+@loop
+def pair(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
+    """``out = v x + w y``, or ``out +=`` where there is ``more``; ``v`` and ``w`` are numbers. Returns the energy of out."""
+    energy = out.dtype.type(0.0)
+    if more:
+        for e in range(len(out)):
+            p = out[e] + (v * x[e] + w * y[e])
+            out[e] = p
+            energy += p * p
+    else:
+        for e in range(len(out)):
+            p = v * x[e] + w * y[e]
+            out[e] = p
+            energy += p * p
+    return energy
+
+
+@loop
+def pair_each(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
+    """As :func:`pair`; ``v`` and ``w`` are arrays."""
+    energy = out.dtype.type(0.0)
+    if more:
+        for e in range(len(out)):
+            p = out[e] + (v[e] * x[e] + w[e] * y[e])
+            out[e] = p
+            energy += p * p
+    else:
+        for e in range(len(out)):
+            p = v[e] * x[e] + w[e] * y[e]
+            out[e] = p
+            energy += p * p
+    return energy
+
+
+@loop
+def complex_pair(re, im, x, y, s, t, v, more):  # type: ignore[no-untyped-def]
+    """As :func:`pair` for ``x + iy`` and ``s + it``, multiplied by ``v[0] + i v[1]`` and ``v[2] + i v[3]``."""
+    energy = re.dtype.type(0.0)
+    a, b, c, d = v
+    for e in range(len(re)):
+        p = a * x[e] - b * y[e] + c * s[e] - d * t[e]
+        q = a * y[e] + b * x[e] + c * t[e] + d * s[e]
+        if more:
+            p, q = p + re[e], q + im[e]
+        re[e], im[e] = p, q
+        energy += p * p + q * q
+    return energy
+
+
+@loop
+def complex_pair_each(re, im, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
+    """As :func:`complex_pair`; the factors ``a + ib`` and ``c + id`` are arrays."""
+    energy = re.dtype.type(0.0)
+    for e in range(len(re)):
+        p = a[e] * x[e] - b[e] * y[e] + c[e] * s[e] - d[e] * t[e]
+        q = a[e] * y[e] + b[e] * x[e] + c[e] * t[e] + d[e] * s[e]
+        if more:
+            p, q = p + re[e], q + im[e]
+        re[e], im[e] = p, q
+        energy += p * p + q * q
+    return energy
+
+
+@loop
+def copy(out, source):  # type: ignore[no-untyped-def]
+    """Copy, and return the energy of what was copied."""
+    energy = out.dtype.type(0.0)
+    for e in range(len(out)):
+        value = source[e]
+        out[e] = value
+        energy += value * value
+    return energy
