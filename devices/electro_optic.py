@@ -80,12 +80,14 @@ class LithiumNiobate(Device):
 
     def drift_lag(self, xp: Any, drift: Array, path: Ramp) -> Array:
         """What a lag of tau behind the drift voltage, starting at 0, has reached (V) at the end of `path`: exact."""
-        share, slow = self.drift_share, self.drift_time
-        # while V ramps, Vd = share (V - speed slow) + a decaying part: a ramp and a relaxation, both known
-        ramp_start = share * (path.start - path.speed * slow)
-        moving = Ramp(ramp_start, share * path.speed, path.moving, ramp_start, path.held * 0)
-        shift = behind(xp, xp.zeros_like(drift), moving, self.tau)
-        shift = shift + behind_relaxing(xp, xp.zeros_like(drift), drift - ramp_start, 0.0, path.moving, self.tau, slow)
+        share, slow, time = self.drift_share, self.drift_time, path.moving
+        fast = -xp.expm1(-time / self.tau)  # the lag's answer to a step
+        left = -xp.expm1(-time / slow)
+        # while V ramps, Vd = drift + (share V0 - drift) left + share speed (time - slow left); each term is small where the
+        # ramp is short, which a sum of large terms would not be in float32
+        late = fast - (slow / (slow - self.tau)) * (fast - left)  # the lag's answer to `left`
+        shift = drift * fast + (share * path.start - drift) * late
+        shift = shift + share * path.speed * (time - slow * left - self.tau * late)
         halfway = Ramp(path.start, path.speed, path.moving, path.end, path.held * 0)
         reached = behind(xp, drift, halfway, slow, share)
         return behind_relaxing(xp, shift, reached, share * path.end, path.held, self.tau, slow)

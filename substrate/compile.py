@@ -12,7 +12,8 @@ from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
 from substrate.errors import CompileError
-from substrate.laying import LaidLine, LineAccuracy
+from substrate.fractional import warn_rounding
+from substrate.laying import LaidLine, LineAccuracy, whole_steps
 from substrate.line_probes import places_of_lengths, plan_line_probe, refuse_twins
 from substrate.media import expand_media
 from substrate.memory import require_memory
@@ -20,8 +21,6 @@ from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.base import Node
 from substrate.noise import pass_noise_sigma, thermal_variance
 from substrate.plan import DelayClass, LineEnd, LineRows, Pass, Plan, PlannedProbe, Signal
-
-ROUNDING_WARNING = 1e-6  # relative delay error above which the user is told
 
 
 def compile_network(
@@ -143,20 +142,8 @@ class _Compiler:
     def _lay_line(self, connection: Connection) -> None:
         line, channels = connection.line, self.network.channels(connection.first)
         assert line is not None
-        # A delay written as a product of decimals may miss a whole number of steps by rounding alone.
-        steps = math.floor(line.delay / self.dt + 0.5)
-        if line.delay < self.dt * (1.0 - 1e-9):
-            raise CompileError(
-                f"Line {connection.name!r} must last at least one step, "
-                f"but delay={line.delay:.6g} s < dt={self.dt:.6g} s; lower dt or lengthen the line"
-            )
-        error = steps * self.dt / line.delay - 1.0
-        if abs(error) > ROUNDING_WARNING:
-            warnings.warn(
-                f"Line {connection.name!r} lasts {line.delay / self.dt:.4f} steps and is rounded to {steps} "
-                f"({error:+.2%}); choose dt so that its delay is a whole number of steps",
-                stacklevel=4,
-            )
+        steps = whole_steps(f"Line {connection.name!r}", line.delay, self.dt)
+        error = warn_rounding(connection.name, line.delay / self.dt, steps, stacklevel=6)
         gains = line.gains
         sigma = (self._sigma(gains[0], line.temperature), self._sigma(gains[1], line.temperature))
         hidden = isinstance(line, LaidLine) and line.hidden
@@ -259,12 +246,13 @@ class _Compiler:
             return 0
         steps, here = 0, name
         after = {c.first.node: c for c in self.network.connections.values()}
-        while here in after and self.network.nodes[here].law != "load":
+        ends = ("load", "termination", "linear")
+        while here in after and self.network.nodes[here].law not in ends:
             connection = after.pop(here)
             if connection.line is not None:
                 steps += next(line.steps for line in self.lines if line.name == connection.name)
             here = connection.second.node
-        if self.network.nodes[here].law != "load":
+        if self.network.nodes[here].law not in ends:
             raise CompileError(f"Node {name!r} has a memory, but no load lies behind it to send an echo back")
         return 2 * steps
 

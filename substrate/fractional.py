@@ -40,15 +40,16 @@ def split_delay(total: float, fractional: str, order: int) -> tuple[int, Filter 
     return steps, found
 
 
-def warn_rounding(name: str, total: float, steps: int) -> None:
-    """Tell the user that a delay of ``total`` steps is rounded to ``steps``."""
+def warn_rounding(name: str, total: float, steps: int, stacklevel: int = 7) -> float:
+    """Tell the user where a delay of ``total`` steps is rounded to ``steps``; returns the relative error."""
     error = steps / total - 1.0
     if abs(error) > ROUNDING_WARNING:
         warnings.warn(
             f"Line {name!r} lasts {total:.4f} steps and is rounded to {steps} ({error:+.2%}); choose dt so that its "
             'delay is a whole number of steps, or give the line fractional="thiran"',
-            stacklevel=6,
+            stacklevel=stacklevel,
         )
+    return error
 
 
 def lay_line(name: str, line: Line, dt: float, slope: float = 0.0) -> Laid:

@@ -1,5 +1,6 @@
 """How lines are laid for a time step: whole steps of plain line, end nodes that filter, and how exact the result is."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -155,8 +156,9 @@ def chain_scattering(a: Any, b: Any, c: Any, d: Any, z: Sequence[Any]) -> np.nda
 
 def whole_steps(name: str, delay: float, dt: float) -> int:
     """A delay in whole steps, to the nearest; raises CompileError where it is shorter than one."""
+    # A delay written as a product of decimals may miss a whole number of steps by rounding alone.
     if delay < dt * (1.0 - ROUNDING):
         raise CompileError(
             f"{name} must last at least one step, but delay={delay:.6g} s < dt={dt:.6g} s; lower dt or lengthen it"
         )
-    return int(np.floor(delay / dt + 0.5))
+    return math.floor(delay / dt + 0.5)

@@ -27,7 +27,7 @@ def expand_media(network: Network, dt: float) -> tuple[Network, dict[str, LineAc
     >>> net.connect(net.add(Termination(), "a"), net.add(Termination(), "b"), line, "w1")
     >>> laid, accuracy = expand_media(net, 1e-10)
     >>> sorted(laid.nodes), sorted(laid.connections), accuracy["w1"].steps
-    (['a', 'b', 'w1-end1', 'w1-end2'], ['w1', 'w1-1', 'w1-2'], 10)
+    (['a', 'b', 'w1-end1', 'w1-end2'], ['w1', 'w1-1', 'w1-2'], 8)
     """
     found: dict[str, Laid] = {}
     for name, connection in network.connections.items():

@@ -244,3 +244,20 @@ def test_impossible_shifters_are_refused():
         Mems(v_max=1.0, travel=1e-7, phase_max=1.0, frequency=1e6, plates="parallel", gap=2e-7)
     with pytest.raises(DeviceError, match="is for 4 cells"):
         CELLS["coupled"].advance(np, CELLS["thermal"].create(np.zeros(3)), np.zeros(3), 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fast_ramp_beside_a_slow_drift_keeps_its_digits(dtype):
+    # a tick of picoseconds beside a drift of minutes: phi must follow the voltage, whatever the number of steps
+    shifter = LithiumNiobate(v_pi=4.0, tau=1e-11, drift_share=0.2, drift_time=1000.0, rate=5e10)
+    drive = np.array([0.3, -0.7, 0.05], dtype)
+    one, many = (shifter.create(np.array([0.5, -0.2, 1.0], dtype)) for _ in range(2))
+    shifter.advance(np, one, drive, 2e-11)
+    for _ in range(20):
+        shifter.advance(np, many, drive, 1e-12)
+    exact = LithiumNiobate(v_pi=4.0, tau=1e-11, rate=5e10)
+    alone = exact.create(np.array([0.5, -0.2, 1.0]))
+    exact.advance(np, alone, drive.astype(float), 2e-11)
+    digits = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(one["phi"], many["phi"], rtol=digits)
+    np.testing.assert_allclose(one["phi"], alone["phi"], rtol=max(digits, 1e-9))  # nothing has drifted yet
