@@ -62,7 +62,7 @@ $(TEST_READY): $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(RUN_READY)
 
 $(VENV)/.ready-peers: $(TEST_READY)
-	$(PIP) install -q -c constraints.txt -e ".[interop]" photontorch torch==2.13.0
+	$(PIP) install -q -e ".[interop]" photontorch torch==2.13.0
 	@touch $@
 
 # Where the venv module comes without its own pip (Debian splits it off), the interpreter's pip fills the gap.

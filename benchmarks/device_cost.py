@@ -3,8 +3,8 @@
 First part: `SoftBounds.advance` without spread and noise, beside a copy of the state (the least any update must move).
 Second part: a tick of the 784-128-10 network with a batch of 256 in float32, all ports holding one card, over the same
 tick with ideal gradient ports; once with devices moving at every tick, once (where that costs more than twice) with the
-devices on their own clock, once per round trip of four ticks. Times are the fastest of many calls taken in turns, which a
-busy machine disturbs least; run alone all the same: `python benchmarks/device_cost.py`.
+devices on their own clock, once per round trip of four ticks. Times are the fastest of many calls taken in turns, which
+a busy machine disturbs least; run alone all the same: `python benchmarks/device_cost.py`.
 """
 
 import sys

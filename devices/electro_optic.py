@@ -83,8 +83,8 @@ class LithiumNiobate(Device):
         share, slow, time = self.drift_share, self.drift_time, path.moving
         fast = -xp.expm1(-time / self.tau)  # the lag's answer to a step
         left = -xp.expm1(-time / slow)
-        # while V ramps, Vd = drift + (share V0 - drift) left + share speed (time - slow left); each term is small where the
-        # ramp is short, which a sum of large terms would not be in float32
+        # while V ramps, Vd = drift + (share V0 - drift) left + share speed (time - slow left); each term is small where
+        # the ramp is short, so that no digits are lost
         late = fast - (slow / (slow - self.tau)) * (fast - left)  # the lag's answer to `left`
         shift = drift * fast + (share * path.start - drift) * late
         shift = shift + share * path.speed * (time - slow * left - self.tau * late)

@@ -16,6 +16,17 @@ SMALLEST = 1e-6  # share of g_max that counts as zero where a formula has log g 
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetPulses(ExponentialStep):
+    """An `ExponentialStep` that is only ever driven up: what would go down is not worked out."""
+
+    def glide(self, xp: Any, theta: Array, count: Array, cells: State) -> Array:
+        return self.climb(xp, theta, count * self.pulse_sizes(xp, cells)[0], cells)
+
+    def response(self, xp: Any, theta: Array, rising: Array, cells: State) -> Array:
+        return self.up(xp, theta, cells)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PcmPair(Device):
     """Two phase-change cells whose difference is the weight: weight_scale (plus - minus), each in [0, b_max].
 
@@ -82,9 +93,9 @@ class PcmPair(Device):
         _ = self.law  # its own checks
 
     @cached_property
-    def law(self) -> ExponentialStep:
+    def law(self) -> "SetPulses":
         """How SET pulses move one cell of the pair."""
-        return ExponentialStep(
+        return SetPulses(
             rate=self.rate,
             dw_min=self.dw_min,
             b_min=0.0,

@@ -1,7 +1,5 @@
 """Network -> Plan: seconds to steps, names to indices, node laws to an ordered schedule of passes."""
 
-import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -53,7 +53,8 @@ def opened(
     fed = matrix[:, wave, len(lines) : len(order)]
     if np.any(np.abs(fed) > 1e-12):
         raise CompileError(
-            f"{found[0][2]!r} acts on waves alone, but what leaves it comes back without delay; put a line at both its ports"
+            f"{found[0][2]!r} acts on waves alone, but what leaves it comes back without delay; "
+            "put a line at both its ports"
         )
     elements, names = tuple(item[1] for item in found), tuple(item[2] for item in found)
     return replace(cluster, matrix=matrix, ports=len(lines)), elements, names

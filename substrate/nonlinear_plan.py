@@ -1,4 +1,4 @@
-"""What is compiled of clusters with nonlinear elements: a linear matrix with inner ports, and a law behind each of those."""
+"""Compiled clusters with nonlinear elements: a linear matrix with inner ports, and a law behind each of those."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from substrate.nodes.nonlinear import PARAMETERS, VARACTOR, WAVE, Element, Nonli
 
 @dataclass(frozen=True, eq=False)
 class NonlinearGroup:
-    """Clusters of one shape with ``inner`` nonlinear elements each; see :class:`substrate.plan.ClusterGroup` for ``linear``.
+    """Clusters of one shape with ``inner`` nonlinear elements each; ``linear`` is a :class:`substrate.plan.ClusterGroup`.
 
     The matrices of ``linear`` have ``inner`` rows (waves towards the elements) and columns (waves from them) after
     those of the line ends; elements that answer to a wave alone come first.
@@ -54,7 +54,7 @@ class NonlinearGroup:
 def nonlinear_group(
     linear: Any, members: list[tuple[tuple[Element, ...], tuple[str, ...], tuple[Any, ...]]]
 ) -> NonlinearGroup:
-    """A group from its linear part and, per cluster, the elements, the names of their nodes and their impedances (ohm)."""
+    """A group from its linear part and, per cluster, the elements, their nodes' names and impedances (ohm)."""
     first = members[0][0]
     parameters = [[_padded(element.parameters) for element in elements] for elements, _, _ in members]
     return NonlinearGroup(

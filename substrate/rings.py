@@ -17,7 +17,7 @@ Guide = Callable[[float], Line]  # a length of waveguide (m) -> the line it is
 def waveguide(
     n_eff: float, n_g: float, wavelength: Any, *, loss_db_per_cm: float = 0.0, reference_wavelength: float | None = None
 ) -> Guide:
-    """A waveguide: the function from a length (m) to its line, with delay ``n_g L / c`` and phase ``2 pi n L / wavelength``.
+    """A waveguide, from a length (m) to its line: delay ``n_g L / c``, phase ``2 pi n L / wavelength``.
 
     ``wavelength`` (m) is the carrier, or an array of carriers, one per sample of the batch; ``n_eff`` holds at
     ``reference_wavelength`` (m; by default at every carrier) and changes to first order so that the group index is
@@ -48,7 +48,7 @@ def waveguide(
 
 @dataclass(frozen=True)
 class RingPorts:
-    """Where a ring or a row of rings meets the rest of the network, as ``"node.port"``; an all-pass ring has no add or drop."""
+    """Where a ring or row of rings is to be connected, as ``"node.port"``; an all-pass ring has no add or drop."""
 
     input: str
     through: str

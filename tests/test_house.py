@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles", "memory"],
     ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
-    ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying"],
+    ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying", "rings"],
     ["fractional", "media", "media_cards", "media_fit", "media_optical", "media_rc", "media_rlgc"],
-    ["plan", "clusters", "circuits", "compile_reciprocal", "compile", "line_probes"],
+    ["plan", "nonlinear_plan", "clusters", "nonlinear_clusters", "circuits", "compile_reciprocal", "compile", "line_probes"],
     ["backends"],
     ["simulation", "traces", "probing", "reductions", "runaway"],
     ["frequency", "tdr", "wave_assembly", "wave_equations", "wave_kernels"],

@@ -60,7 +60,7 @@ def varactor_voltage(charge, law):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def varactor_elastance(charge, law):  # type: ignore[no-untyped-def]
     """dv/dq = 1/C at a charge."""
-    vj, m, qs, edge, q_edge, c_edge, slope, _ = law
+    vj, m, qs, _, q_edge, c_edge, slope, _ = law
     if charge < q_edge:
         return 1.0 / math.sqrt(c_edge * c_edge + 2.0 * slope * (q_edge - charge))
     return vj / qs * (1.0 + varactor_voltage(charge, law) / vj) ** m
@@ -126,7 +126,7 @@ def varactor(p, q, r, before, dt, law):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def answer(kind, par, b, p, q, r, before, dt):  # type: ignore[no-untyped-def]
-    """Voltage, current, dv, di, converged and charge of an element on the line `p v + q i = r`; `par` is [PARAMETERS, batch]."""
+    """Voltage, current, dv, di, converged, charge of an element on `p v + q i = r`; `par` is [PARAMETERS, batch]."""
     sign = par[0, b]
     if kind == DIODE:
         v, i, dv, di, good = diode(p, q, sign * r, par[1, b], par[2, b])

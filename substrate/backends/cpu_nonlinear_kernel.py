@@ -10,18 +10,20 @@ from substrate.backends.cpu_elements import answer, transfer, varactor_energy
 from substrate.nodes.nonlinear import VARACTOR
 
 CLUSTERS = 32  # per unit of parallel work
-ROUNDS = 200  # of the coupled iteration
+ROUNDS = 30  # of the coupled iteration, each seen from other impedances
+VIEWS = 40  # of those
 CLOSE = 2e-15  # of the largest wave: when a coupled iteration is done
 
 Layout = namedtuple(
     "Layout",
-    "matrices which base stride side delay_class weight inputs observed energy kinds waves parameters impedances roots dt",
+    "matrices which base stride side delay_class weight inputs observed energy "
+    "kinds waves parameters impedances roots power dt",
 )
 
 
 @njit(cache=True)
 def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-def]
-    """Rows ``first .. last`` of ``y = matrix x``, all ``[parts, rows, batch]``; ``matrix`` ``[parts, batch or 1, ...]``."""
+    """Rows ``first .. last`` of ``y = matrix x``; ``x, y`` ``[parts, rows, batch]``, ``matrix`` ``[parts, batch or 1, ...]``."""
     shared, columns = matrix.shape[1] == 1, matrix.shape[3]
     for i in range(first, last):
         for p in range(parts):
@@ -39,21 +41,14 @@ def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _reflect(layout, c, k, b, wave, before, out):  # type: ignore[no-untyped-def]
-    """Put into ``out`` what element ``k`` sends back when ``wave`` arrives, how that changes, and its charge."""
-    samples = layout.impedances.shape[2]
-    z, root = layout.impedances[c, k, b % samples], layout.roots[c, k, b % samples]
+def _reflect(layout, c, k, b, z, wave, before, out):  # type: ignore[no-untyped-def]
+    """What element ``k`` does when ``wave`` (sqrt(W)) arrives from ``z``: see :func:`_together` for ``out``."""
+    par, root = layout.parameters[c, k], math.sqrt(z)
     v, i, dv, di, good, charge = answer(
-        layout.kinds[k],
-        layout.parameters[c, k],
-        b % layout.parameters.shape[3],
-        1.0,
-        z,
-        2.0 * root * wave,
-        before,
-        layout.dt,
+        layout.kinds[k], par, b % par.shape[1], 1.0, z, 2.0 * root * wave, before, layout.dt
     )
     out[0], out[1], out[2] = 0.5 * (v - z * i) / root, (dv - z * di) / (dv + z * di), charge
+    out[3], out[4], out[5] = v, i, dv / di if di > 0.0 else math.inf
     return good
 
 
@@ -100,11 +95,12 @@ def solve_dense(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _mismatch(layout, c, b, e, g, waves, charges, w, out, miss):  # type: ignore[no-untyped-def]
+def _mismatch(layout, c, b, rest, waves, charges, w, out, miss):  # type: ignore[no-untyped-def]
     """``miss = w - e - g reflected(w)`` with the reflections in ``out``; returns its largest entry, or inf."""
+    e, g, z = rest
     n, largest, good = len(e), 0.0, True
     for k in range(n):
-        good &= _reflect(layout, c, waves + k, b, w[k], charges[c, waves + k, b], out[k])
+        good &= _reflect(layout, c, waves + k, b, z[k], w[k], charges[c, waves + k, b], out[k])
     for k in range(n):
         miss[k] = w[k] - e[k]
         for j in range(n):
@@ -114,16 +110,17 @@ def _mismatch(layout, c, b, e, g, waves, charges, w, out, miss):  # type: ignore
 
 
 @njit(cache=True)
-def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
-    """Several elements on one linear rest: damped Newton in the waves that reach them; returns whether it converged.
+def _newton(layout, c, b, rest, waves, charges, w, out):  # type: ignore[no-untyped-def]
+    """Damped Newton in the waves ``w`` that reach the elements of a linear ``rest``; returns whether it converged.
 
     Passive elements reflect less change than they get, so that averaged substitution (Krasnoselskij 1955) converges
     too; it takes a step wherever Newton does not get closer.
     """
+    e, g, _ = rest
     n = len(e)
-    w, trial, miss, tried = e.copy(), np.empty(n), np.empty(n), np.empty(n)
-    jacobian, other = np.empty((n, n)), np.zeros((n, 3))
-    size = _mismatch(layout, c, b, e, g, waves, charges, w, out, miss)
+    trial, miss, tried = np.empty(n), np.empty(n), np.empty(n)
+    jacobian, other = np.empty((n, n)), np.zeros((n, 6))
+    size = _mismatch(layout, c, b, rest, waves, charges, w, out, miss)
     for _ in range(ROUNDS):
         scale = 1e-300
         for k in range(n):
@@ -135,25 +132,74 @@ def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyp
                 jacobian[k, j] = (1.0 if j == k else 0.0) - g[k, j] * out[j, 1]
             trial[k] = miss[k]
         better = math.isfinite(size) and solve_dense(jacobian, trial)
-        length, closer = 1.0, math.inf
+        length = 1.0
         while better and length > 0.1:
             tried[:] = w - length * trial
-            closer = _mismatch(layout, c, b, e, g, waves, charges, tried, other, jacobian[0])
-            if closer < (1.0 - 0.3 * length) * size:
+            if _mismatch(layout, c, b, rest, waves, charges, tried, other, jacobian[0]) < (1.0 - 0.3 * length) * size:
                 break
             length *= 0.5
         if not (better and length > 0.1):
-            if size <= 1e3 * CLOSE * n * scale:  # as close as rounding lets it
+            if size <= 1e2 * CLOSE * n * scale:  # as close as rounding lets it
                 return True
             tried[:] = w - 0.5 * miss
         w[:] = tried
-        size = _mismatch(layout, c, b, e, g, waves, charges, w, out, miss)
+        size = _mismatch(layout, c, b, rest, waves, charges, w, out, miss)
+    return False
+
+
+@njit(cache=True)
+def _seen_from(rest, z, w, out):  # type: ignore[no-untyped-def]
+    """The same rest and waves at other impedances ``z``, from the voltages and currents in ``out``."""
+    e, g, old = rest
+    n = len(e)
+    left, feed, back = np.empty((n, n)), 2.0 * e, np.empty((n, n))
+    for k in range(n):
+        for j in range(n):
+            own = 1.0 if j == k else 0.0
+            volt, ampere = (own - g[k, j]) / math.sqrt(old[j]), (own + g[k, j]) * math.sqrt(old[j])
+            left[k, j] = volt * math.sqrt(z[j]) + ampere / math.sqrt(z[j])
+            back[k, j] = ampere / math.sqrt(z[j]) - volt * math.sqrt(z[j])
+        w[k] = 0.5 * (out[k, 3] + z[k] * out[k, 4]) / math.sqrt(z[k])
+    good = solve_dense(left.copy(), feed)
+    for j in range(n):
+        column = back[:, j].copy()
+        good &= solve_dense(left.copy(), column)
+        back[:, j] = column
+    return (feed, back, z), good
+
+
+@njit(cache=True)
+def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
+    """Several elements on one linear rest ``e + g b``; returns whether it converged.
+
+    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements
+    are far from the impedances they were asked at (diodes in series, both blocking), all is seen from those of their
+    tangents instead.
+    """
+    n, samples = len(e), layout.impedances.shape[2]
+    z, unit = np.empty(n), math.sqrt(layout.power)
+    for k in range(n):
+        z[k] = layout.impedances[c, waves + k, b % samples]
+    rest, w = (e * unit, g.copy(), z), e * unit
+    for _ in range(VIEWS):
+        if _newton(layout, c, b, rest, waves, charges, w, out):
+            for k in range(n):
+                base = layout.impedances[c, waves + k, b % samples]
+                out[k, 0] = 0.5 * (out[k, 3] - base * out[k, 4]) / math.sqrt(base * layout.power)
+            return True
+        other = np.empty(n)
+        for k in range(n):
+            other[k] = rest[2][k] * min(max(out[k, 5] / rest[2][k], 1e-4), 1e4)
+            other[k] = min(max(other[k], 1e-9), 1e18)
+        rest, good = _seen_from(rest, other, w, out)
+        if not good:
+            return False
     return False
 
 
 @njit(cache=True)
 def _elements(layout, c, b, matrix, ports, x, y, charges, out):  # type: ignore[no-untyped-def]
-    """Answer of all voltage-current elements of one cluster and sample, from waves ``y`` into ``x``; -1, or which one failed."""
+    """Answers of the voltage-current elements of a cluster's sample, from waves ``y`` into ``x``; -1, or which failed."""
     waves, inner = layout.waves, len(layout.kinds)
     n, s = inner - waves, b if matrix.shape[1] > 1 else 0
     first = ports + waves
@@ -273,7 +319,7 @@ def _step_nonlinear(layout, arena, where, steps, inputs, seen, memory, charges, 
     inner, width = len(layout.kinds), layout.matrices.shape[4]
     for chunk in prange(len(totals)):
         x, y = np.zeros((parts, width, batch)), np.zeros((parts, layout.matrices.shape[3], batch))
-        at, out, total = np.empty(ports, np.int64), np.zeros((inner, 3)), totals[chunk]
+        at, out, total = np.empty(ports, np.int64), np.zeros((inner, 6)), totals[chunk]
         for c in range(chunk * CLUSTERS, min(clusters, (chunk + 1) * CLUSTERS)):
             start, matrix = ports + inner, layout.matrices[layout.which[c]]
             total[4] -= _charged(layout, c, charges)

@@ -11,7 +11,7 @@ from substrate.nodes.nonlinear import DIODE, VARACTOR, WAVE
 from substrate.nonlinear_plan import NonlinearGroup
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE
 
-SUBSTITUTIONS = 100_000
+SUBSTITUTIONS = 2000
 
 
 class NoAnswer(Exception):
@@ -109,7 +109,7 @@ def _sent_back(stepper: Any, index: int, group: NonlinearGroup, cluster: int, b:
         z = group.impedances[cluster, k]
         elements.append(_Port(group, cluster, k, b, float(z[b % len(z)]), stepper.plan, charges[k]))
     answers = np.zeros(len(elements))
-    if len(elements) == 1 and 1.0 - abs(g[0, 0]) > 1e-9:
+    if len(elements) == 1 and g[0, 0] < 1.0 - 1e-9 and (g[0, 0] > -1.0 + 1e-9 or elements[0].kind == DIODE):
         # Seen from an impedance at which the rest does not reflect, there is nothing to iterate.
         answers[0], charges[waves] = elements[0].on_line(1.0 - g[0, 0], 1.0 + g[0, 0], e[0])
     elif elements:
@@ -162,6 +162,8 @@ class _Port:
         """The wave sent back and the charge after, where ``p v + q z i = 2 root wave``."""
         right = 2.0 * self.root * float(wave) * self.sign
         v, i, charge = (self._diode if self.kind == DIODE else self._varactor)(p, q * self.z, right)
+        if not math.isfinite(v) or not math.isfinite(i):
+            raise NoAnswer(self.place)
         return self.sign * 0.5 * (v - self.z * i) / self.root, charge
 
     def _diode(self, p: float, q: float, right: float) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ def _diagonals(values: Sequence[Any]) -> np.ndarray:
 
 
 def renormalised(matrix: np.ndarray, ports: int, old: Sequence[Any], new: Sequence[Any]) -> np.ndarray:
-    """``[..., ports + states, ports + states + sources]`` for waves at impedances ``new`` instead of ``old`` (real, ohm).
+    """``[..., ports + states, ports + states + sources]`` for waves at impedances ``new`` instead of ``old`` (ohm).
 
     The first rows and columns are power waves; states and sources keep their meaning.
     Source: voltage and current of a port do not depend on the impedance its waves refer to; Kurokawa 1965, eq. 4.

@@ -141,9 +141,9 @@ class _Resonator(_Composed):
 
 @dataclass(frozen=True)
 class SeriesRLC(_Resonator):
-    """R (ohm), L (H) and C (F) in series, R at ``temperature`` (K); a part that is None is left out. Raises NetworkError.
+    """R (ohm), L (H) and C (F) in series, R at ``temperature`` (K); a part that is None is left out.
 
-    Source: Fettweis 1986 (series adaptor); trapezoidal, so the resonance lies at tan(w dt / 2) = w0 dt / 2.
+    Raises NetworkError. Source: Fettweis 1986 (series adaptor); trapezoidal, so the resonance lies at tan(w dt / 2) = w0 dt / 2.
 
     >>> len(SeriesRLC(1.0, 1e-9, 1e-12).scattering([50.0], dt=1e-12).energy)
     2
@@ -166,9 +166,9 @@ class SeriesRLC(_Resonator):
 
 @dataclass(frozen=True)
 class ParallelRLC(_Resonator):
-    """R (ohm), L (H) and C (F) in parallel, R at ``temperature`` (K); a part that is None is left out. Raises NetworkError.
+    """R (ohm), L (H) and C (F) in parallel, R at ``temperature`` (K); a part that is None is left out.
 
-    Source: Fettweis 1986 (parallel adaptor).
+    Raises NetworkError. Source: Fettweis 1986 (parallel adaptor).
 
     >>> ParallelRLC(resistance=50.0).scattering([50.0], dt=1e-12).matrix.round(6).tolist()
     [[0.0]]
@@ -217,9 +217,9 @@ class IdealTransformer(Memoryless):
 
 @dataclass(frozen=True)
 class Gyrator(Memoryless):
-    """An ideal gyrator: ``v(in) = -R i(out)``, ``v(out) = R i(in)`` (currents inward); ports in, out. Raises NetworkError.
+    """An ideal gyrator: ``v(in) = -R i(out)``, ``v(out) = R i(in)`` (currents inward); ports in, out.
 
-    Source: Tellegen 1948.
+    Raises NetworkError. Source: Tellegen 1948.
 
     >>> Gyrator(50.0).matrix([50.0, 50.0]).tolist()
     [[0.0, -1.0], [1.0, 0.0]]

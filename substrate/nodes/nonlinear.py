@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,8 +48,11 @@ class NonlinearNode(LinearNode):
 
     def sample(self, index: int) -> "NonlinearNode":
         """The node as one sample of the batch sees it: arrays replaced by their entry."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if np.size(getattr(self, f.name)) > 1}  # type: ignore[arg-type]
-        return replace(self, **{name: np.ravel(value)[index] for name, value in arrays.items()})  # type: ignore[type-var]
+        node: Any = self
+        values = {name: getattr(node, name) for name in node.__dataclass_fields__}
+        one = {name: np.ravel(value)[index] for name, value in values.items() if np.size(value) > 1}
+        changed: NonlinearNode = replace(node, **one)
+        return changed
 
 
 class NonlinearOnePort(NonlinearNode):
@@ -83,7 +86,7 @@ def _require(owner: str, **values: Any) -> None:
 
 @dataclass(frozen=True)
 class Diode(NonlinearOnePort):
-    """A junction diode, ``i = I_s (exp(v / n V_T) - 1)``, ``V_T = kT/q``; ``reverse`` turns it round. Raises NetworkError.
+    """A junction diode, ``i = I_s (exp(v / n V_T) - 1)``, ``V_T = kT/q``; ``reverse`` turns it round.
 
     ``saturation_current`` (A), ``ideality``, ``temperature`` (K) may be arrays with one per sample of the batch.
     Source: Shockley 1949; solved at every step by Newton from above, which cannot fail for a passive rest.
@@ -126,7 +129,7 @@ class Diode(NonlinearOnePort):
 
 @dataclass(frozen=True)
 class Varactor(NonlinearOnePort):
-    """A junction capacitance ``C(v) = C0 / (1 + v / V_J)^M``, ``v`` (V) the reverse voltage at its port, charge its state.
+    """A junction capacitance ``C(v) = C0 / (1 + v / V_J)^M``, ``v`` (V) the reverse voltage, charge its state.
 
     ``capacitance`` (F, at rest), ``potential`` (V_J), ``grading`` (M); below ``-linear_from V_J`` the capacitance goes
     on

@@ -50,7 +50,7 @@ def _require_positive(owner: str, name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class SaturableAbsorber(NonlinearTwoPort):
-    """A fast absorber: ``dP/dx = -alpha P / (1 + P / P_sat)`` through a thickness of ``small_signal_db`` (dB). Raises NetworkError.
+    """A fast absorber, ``dP/dx = -alpha P / (1 + P / P_sat)``, of ``small_signal_db`` (dB). Raises NetworkError.
 
     ``saturation_power`` (W); ``residual_db`` (dB) is lost at any power. Numbers or arrays with one per sample.
     Source: Rigrod 1965 (with loss for gain): ``P2 = P_sat W((P1/P_sat) exp(P1/P_sat - A))``, W of Lambert.

@@ -1,4 +1,4 @@
-"""Photonic nodes between matched waveguides: coupler, phase shifter, attenuator, Mach-Zehnder, isolator, circulator, laser."""
+"""Photonic nodes between matched waveguides: couplers, phases, losses, one-way parts, a laser."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def _both_ways(t: Sequence[Sequence[Any]]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Coupler(Memoryless):
-    """A directional coupler that sends ``coupling`` of the power across and loses ``loss_db`` (dB); may be arrays [batch].
+    """A directional coupler that sends ``coupling`` of the power across and loses ``loss_db`` (dB); arrays [batch] will do.
 
     Ports ``in1, in2, out1, out2``: straight on from in1 to out1, across (a quarter turn behind) to out2; the same
     backwards. Raises NetworkError. Source: Yariv 2000, "Universal relations for coupling ...", eq. 1.
@@ -70,7 +70,7 @@ class Coupler(Memoryless):
 
 @dataclass(frozen=True)
 class PhaseShifter(Memoryless):
-    """Turns an envelope by ``exp(-i phase)`` (rad) both ways, as a line's phase does, with ``loss_db`` (dB); ports in, out.
+    """Turns an envelope by ``exp(-i phase)`` (rad) both ways, as a line's phase does, with ``loss_db`` (dB).
 
     Raises NetworkError.
 
@@ -98,7 +98,7 @@ class PhaseShifter(Memoryless):
 
 @dataclass(frozen=True)
 class Attenuator(LinearNode):
-    """A matched pad that loses ``db`` (dB of power) both ways, at ``temperature`` (K); ports in, out. Raises NetworkError.
+    """A matched pad that loses ``db`` (dB of power) both ways, at ``temperature`` (K); ports in, out.
 
     >>> Attenuator(20.0).response([50.0, 50.0], np.zeros(1))[0].tolist()
     [[0.0, 0.1], [0.1, 0.0]]
@@ -132,7 +132,7 @@ class Attenuator(LinearNode):
 
 @dataclass(frozen=True)
 class MachZehnder(Memoryless):
-    """Coupler, phase ``theta`` in the upper arm, coupler; ``phi`` in the upper input before; ports in1, in2, out1, out2.
+    """Coupler, phase ``theta`` in the upper arm, coupler; ``phi`` in the upper input; ports in1, in2, out1, out2.
 
     ``couplings`` are the power couplings of the two couplers, ``loss_db`` (dB) the loss of the whole; all may be arrays
     [batch]. With ideal couplers ``|S(out1, in1)|^2 = sin^2(theta / 2)``. Raises NetworkError.
@@ -200,7 +200,7 @@ class Isolator(Memoryless):
 
 @dataclass(frozen=True)
 class Circulator(Memoryless):
-    """Sends what enters port ``p1`` out of ``p2``, p2 to p3, ... and the last to p1, with ``loss_db``. Raises NetworkError.
+    """Sends what enters port ``p1`` out of ``p2``, p2 to p3, ... and the last to p1, with ``loss_db``.
 
     >>> Circulator(3).matrix([50.0] * 3)[:, 0].tolist()
     [0.0, 1.0, 0.0]

@@ -73,11 +73,13 @@ def _blocks(poles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pairs = poles[poles.imag > 0.0]
     real = poles[poles.imag == 0.0].real
     size = 2 * len(pairs) + len(real)
-    a, b = np.zeros((size, size)), np.ones(size)
+    a: np.ndarray = np.zeros((size, size))
+    b = np.ones(size)
     for k, pole in enumerate(pairs):
         a[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = [[pole.real, pole.imag], [-pole.imag, pole.real]]
         b[2 * k : 2 * k + 2] = [2.0, 0.0]
-    a[range(2 * len(pairs), size), range(2 * len(pairs), size)] = real
+    rest = np.arange(2 * len(pairs), size)
+    a[rest, rest] = real
     return a, b
 
 

@@ -29,17 +29,18 @@ def _references(impedance: Any, count: int) -> list[Any]:
 def not_passive(name: str, largest: float, where: str = "") -> NetworkError:
     """What to tell of a matrix that gives out more than it gets."""
     return NetworkError(
-        f"Node {name!r} is not passive: largest singular value {largest:.6g}{where}; pass active=True if it is meant to amplify"
+        f"Node {name!r} is not passive: largest singular value {largest:.6g}{where}; "
+        "pass active=True if it is meant to amplify"
     )
 
 
 @dataclass(frozen=True)
 class ScatteringNode(LinearNode):
-    """A constant matrix ``S[out, in]`` (``[n, n]``, or ``[batch, n, n]``), real or complex, of power waves; ports ``p1 .. pN``.
+    """A constant matrix ``S[out, in]`` (``[n, n]``, or ``[batch, n, n]``) of power waves; ports ``p1 .. pN``.
 
-    ``impedance`` (ohm, one number or one per port) is what its waves refer to; it is renormalised to the lines it meets.
-    ``temperature`` (K) gives it the thermal noise of what it absorbs. Raises NetworkError when it is not square or, unless
-    ``active``, when its largest singular value is over 1. Source: Kurokawa 1965; Bosma 1967.
+    ``impedance`` (ohm, one number or one per port) is what its waves refer to; it is renormalised to the lines it
+    meets. ``temperature`` (K) gives it the thermal noise of what it absorbs. Raises NetworkError when it is not square
+    or, unless ``active``, when its largest singular value is over 1. Source: Kurokawa 1965; Bosma 1967.
 
     >>> ScatteringNode([[0.0, 0.5], [0.5, 0.0]]).scattering([50.0, 50.0], 1e-12).matrix.tolist()
     [[0.0, 0.5], [0.5, 0.0]]
@@ -53,7 +54,9 @@ class ScatteringNode(LinearNode):
     def __post_init__(self) -> None:
         shape = self._matrix.shape
         if len(shape) not in (2, 3) or shape[-1] != shape[-2] or shape[-1] < 1 or not np.all(np.isfinite(self._matrix)):
-            raise NetworkError(f"A scattering matrix is [ports, ports] or [batch, ports, ports] and finite, not {shape}")
+            raise NetworkError(
+                f"A scattering matrix is [ports, ports] or [batch, ports, ports] and finite, not {shape}"
+            )
         _references(self.impedance, shape[-1])
         require_temperature("A scattering node", self.temperature)
 
@@ -92,8 +95,8 @@ class StateSpaceNode(LinearNode):
     """A continuous-time model of waves, ``x' = A x + B a``, ``b = C x + D a`` (A in 1/s); ports ``p1 .. pN``.
 
     Stepped by the trapezoidal rule, which keeps what is passive and stable so; its frequency f appears at
-    ``atan(pi f dt) / (pi dt)``. The energy in its states is booked with what it dissipates. ``impedance`` and ``active`` as
-    in :class:`ScatteringNode`. Raises NetworkError for an unstable A, or wrong shapes.
+    ``atan(pi f dt) / (pi dt)``. The energy in its states is booked with what it dissipates. ``impedance`` and
+    ``active`` as in :class:`ScatteringNode`. Raises NetworkError for an unstable A, or wrong shapes.
     Source: Al-Saggaf and Franklin 1988, eq. 4 (bilinear transformation of a state space).
 
     >>> low_pass = StateSpaceNode([[-1e9]], [[0.0, 1e9]], [[1.0], [0.0]], np.zeros((2, 2)))  # what enters p2 leaves p1
@@ -112,7 +115,9 @@ class StateSpaceNode(LinearNode):
         a, b, c, d = self.arrays
         states, count = len(a), len(d)
         if (a.shape, b.shape, c.shape, d.shape) != ((states, states), (states, count), (count, states), (count, count)):
-            raise NetworkError(f"A state space has A, B, C, D of matching shapes, not {a.shape}, {b.shape}, {c.shape}, {d.shape}")
+            raise NetworkError(
+                f"A state space has A, B, C, D of matching shapes, not {a.shape}, {b.shape}, {c.shape}, {d.shape}"
+            )
         if states and np.max(np.linalg.eigvals(a).real) >= 0.0:
             raise NetworkError("A state space needs eigenvalues of A with negative real parts; this one is not stable")
         _references(self.impedance, count)

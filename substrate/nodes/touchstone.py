@@ -20,7 +20,7 @@ NYQUIST = 0.9  # of the band a step can carry, up to which a file is used
 
 
 def read_touchstone(path: str | Path) -> tuple[np.ndarray, np.ndarray, float]:
-    """Frequencies ``[n]`` (Hz), ``S[n, ports, ports]`` and the reference resistance (ohm) of a Touchstone 1 file ``.sNp``.
+    """Frequencies ``[n]`` (Hz), ``S[n, ports, ports]`` and reference resistance (ohm) of a Touchstone 1 file.
 
     RI, MA and DB, Hz to GHz. Raises DataError. Source: Touchstone File Format Specification 1.1.
     """
@@ -33,7 +33,9 @@ def read_touchstone(path: str | Path) -> tuple[np.ndarray, np.ndarray, float]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         text = line.split("!")[0].strip().upper()
         if text.startswith("["):
-            raise DataError(f"{path}: Touchstone 2 keywords such as {text.split()[0]} are not read; save it as version 1")
+            raise DataError(
+                f"{path}: Touchstone 2 keywords such as {text.split()[0]} are not read; save it as version 1"
+            )
         if text.startswith("#"):
             unit, form, resistance = _options(path, text[1:].split())
         elif text:
@@ -67,7 +69,7 @@ def _options(path: Path, words: list[str]) -> tuple[float, str, float]:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A rational model of a file: ``node``, its largest ``error`` at the samples, and its largest singular value ``gain``."""
+    """A rational model of a file: the node, its largest error at the samples, its largest singular value."""
 
     node: StateSpaceNode
     error: float
@@ -78,8 +80,9 @@ class FittedModel:
 def fitted(path: str, order: int, active: bool, dt: float) -> FittedModel:
     """Fit the file at ``path`` with ``order`` common poles, for steps of ``dt`` (s; 0 for continuous time).
 
-    For a step the samples are fitted where the trapezoidal rule will put them, so that the run shows the file's response at
-    the file's frequencies; where that model is no better, or amplifies out of band, the continuous one is stepped. A model over 1 by no more than the error of the fit is scaled down to be passive.
+    For a step the samples are fitted where the trapezoidal rule will put them, so that the run shows the file's
+    response at the file's frequencies; where that model is no better, or amplifies out of band, the continuous one is
+    stepped. A model over 1 by no more than the error of the fit is scaled down to be passive.
     Raises DataError and NetworkError.
     """
     frequencies, samples, resistance = read_touchstone(path)
@@ -92,7 +95,9 @@ def fitted(path: str, order: int, active: bool, dt: float) -> FittedModel:
         return _fit(2.0 * np.pi * frequencies, samples, resistance, order, active)
     omega = 2.0 * np.tan(np.pi * frequencies * dt) / dt
     warped, plain = _fit(omega, samples, resistance, order, active), fitted(path, order, active, 0.0)
-    unwarped = float(np.max(np.abs(plain.node.response([resistance] * samples.shape[-1], omega / (2.0 * np.pi)) - samples)))
+    unwarped = float(
+        np.max(np.abs(plain.node.response([resistance] * samples.shape[-1], omega / (2.0 * np.pi)) - samples))
+    )
     # Out of the file's band nothing holds the warped model below 1; then the plain one is stepped as it is.
     if warped.error <= unwarped and (active or warped.gain <= 1.0 + ROUNDING):
         return warped
@@ -100,7 +105,7 @@ def fitted(path: str, order: int, active: bool, dt: float) -> FittedModel:
 
 
 def _fit(omega: np.ndarray, samples: np.ndarray, resistance: float, order: int, active: bool) -> FittedModel:
-    """Fit ``samples[n, ports, ports]`` at ``omega`` (rad/s), scaled to be passive where the fit's own error made it active."""
+    """Fit ``samples[n, ports, ports]`` at ``omega`` (rad/s), made passive where the fit's own error made it active."""
     ports = samples.shape[-1]
     fit = vector_fit(omega, samples.reshape(len(omega), -1).T, order)
     a, b = np.kron(np.eye(ports), fit.a), np.kron(np.eye(ports), fit.b[:, None])
@@ -115,10 +120,11 @@ def _fit(omega: np.ndarray, samples: np.ndarray, resistance: float, order: int, 
 
 @dataclass(frozen=True)
 class Touchstone(LinearNode):
-    """An n-port from a Touchstone file ``path`` (.sNp), fitted by a rational model with ``order`` poles; ports ``p1 .. pN``.
+    """An n-port from a Touchstone file ``path`` (.sNp), fitted with ``order`` poles; ports ``p1 .. pN``.
 
-    ``model()`` says how well (largest error, largest singular value). Raises DataError when the file cannot be read, and
-    NetworkError, unless ``active``, when the model amplifies. Source: vector fitting, see :mod:`substrate.nodes.rational`.
+    ``model()`` says how well (largest error, largest singular value). Raises DataError when the file cannot be read,
+    and NetworkError, unless ``active``, when the model amplifies. Source: vector fitting, see
+    :mod:`substrate.nodes.rational`.
     """
 
     path: str

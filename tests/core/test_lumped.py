@@ -81,7 +81,9 @@ def test_trapezoidal_corner_frequency() -> None:
     rate, steps = 48_000.0, 4000
     dt, resistance = 1 / rate, 1000.0
     net = Network()
-    net.connect(net.add(VoltageSource(Samples(np.eye(1, steps)[0], dt), resistance), "src"), net.add(Capacitor(1e-7), "c"))
+    net.connect(
+        net.add(VoltageSource(Samples(np.eye(1, steps)[0], dt), resistance), "src"), net.add(Capacitor(1e-7), "c")
+    )
     response = simulate(net, steps * dt, dt, ["c.voltage"])["c.voltage"]
 
     def level(frequency: float) -> float:

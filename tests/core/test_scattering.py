@@ -86,8 +86,12 @@ def test_state_space_steps_as_the_trapezoidal_rule_maps_it(backend: str) -> None
     node = StateSpaceNode([[-damping, omega], [-omega, -damping]], [[0.0], [1e9]], [[0.0, 0.9]], [[-0.1]])
     m = node.scattering([50.0], dt).matrix
     f = np.array([1e8, 1e9, 2e9, 1e10])
-    stepped = [m[0, 0] + m[:1, 1:] @ np.linalg.solve(np.exp(2j * np.pi * x * dt) * np.eye(2) - m[1:, 1:], m[1:, :1]) for x in f]
-    assert np.allclose(np.ravel(stepped), node.response([50.0], np.tan(np.pi * f * dt) / (np.pi * dt))[:, 0, 0], atol=1e-13)
+    stepped = [
+        m[0, 0] + m[:1, 1:] @ np.linalg.solve(np.exp(2j * np.pi * x * dt) * np.eye(2) - m[1:, 1:], m[1:, :1]) for x in f
+    ]
+    assert np.allclose(
+        np.ravel(stepped), node.response([50.0], np.tan(np.pi * f * dt) / (np.pi * dt))[:, 0, 0], atol=1e-13
+    )
 
 
 FORMS = {
@@ -128,12 +132,17 @@ def test_touchstone_model_is_exact_for_a_lumped_circuit(tmp_path: Path, backend:
     model = node.model()
     assert model.error < 1e-11
     assert model.gain <= 1.0 + 1e-9
-    assert np.allclose(node.response([75.0, 75.0], BAND), Shunt(SeriesRLC(5.0, 1e-9, 1e-12)).response([75.0, 75.0], BAND), atol=1e-9)
+    assert np.allclose(
+        node.response([75.0, 75.0], BAND), Shunt(SeriesRLC(5.0, 1e-9, 1e-12)).response([75.0, 75.0], BAND), atol=1e-9
+    )
     dt = 2e-12
     m = node.scattering([50.0, 50.0], dt).matrix
     inner = m[2:, 2:]
     assert np.max(np.abs(np.linalg.eigvals(inner))) < 1.0
-    stepped = [m[:2, :2] + m[:2, 2:] @ np.linalg.solve(np.exp(2j * np.pi * f * dt) * np.eye(len(inner)) - inner, m[2:, :2]) for f in BAND]
+    stepped = [
+        m[:2, :2] + m[:2, 2:] @ np.linalg.solve(np.exp(2j * np.pi * f * dt) * np.eye(len(inner)) - inner, m[2:, :2])
+        for f in BAND
+    ]
     assert np.max(np.abs(np.array(stepped) - shunt_response())) <= node.model(dt).error * 1.001 + 1e-12
     assert node.model(dt).error < 1e-3
 
