@@ -177,24 +177,26 @@ def bias_study(cells: int, steps: int) -> list[dict[str, Any]]:
 def draw_costs(rows: list[dict[str, Any]], path: Path) -> None:
     """Accuracy, energy per update, wear and saturation of every card."""
     panels = {
-        "accuracy": ("a   Accuracy on the test set", BLUE),
-        "device_energy_per_update_J": ("b   Energy in the cells per update (J)", ORANGE),
-        "cycles_per_cell": ("c   Wear: cycles per cell", RED),
-        "saturated": ("d   Share of cells at a bound", GREEN),
+        "accuracy": ("a   Test accuracy", BLUE),
+        "device_energy_per_update_J": ("b   Energy/update (J)", ORANGE),
+        "cycles_per_cell": ("c   Cycles per cell", RED),
+        "saturated": ("d   Share at a bound", GREEN),
     }
     with paper_style():
         figure = new_figure(0.18 * len(rows) + 0.9)
         places = np.arange(len(rows))[::-1]
         for axes, (key, (title, colour)) in zip(figure.subplots(1, 4, sharey=True), panels.items(), strict=True):
             values = np.array([max(row[key], 0.0) for row in rows])
-            axes.barh(places, values, color=colour, height=0.65)
-            axes.set_title(title, fontsize=7)
+            axes.set_title(title)
             if key == "accuracy":
+                axes.plot(values, places, "o", color=colour, markersize=3.5)
                 ends = np.array([[r["accuracy"] - r["accuracy_min"], r["accuracy_max"] - r["accuracy"]] for r in rows])
                 axes.errorbar(values, places, xerr=ends.T, color=GREY, fmt="none", elinewidth=0.8)
                 axes.axvline(float(np.mean([row["backprop_accuracy"] for row in rows])), color=GREY, linewidth=0.8)
                 axes.set_yticks(places, [row["card"] for row in rows])
-            elif key != "saturated" and np.any(values > 0):
+                continue
+            axes.barh(places, values, color=colour, height=0.65)
+            if key != "saturated" and np.any(values > 0):
                 axes.set_xscale("log")
         save(figure, path)
 

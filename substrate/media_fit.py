@@ -85,7 +85,7 @@ def design(line: Telegraph, length: float, dt: float, poles: int, fractional: st
         if best.accuracy.gain <= 0.0:
             return best
     assert best is not None
-    for loss in np.geomspace(1e-7, 1e-3, 9):
+    for loss in np.geomspace(1e-7, 1e-2, 11):
         damped = _damped(line, length, dt, best, float(loss))
         if damped.accuracy.gain <= 0.0:
             return damped
@@ -174,7 +174,7 @@ def _poles(low: float, high: float, order: int) -> np.ndarray:
 def _leaking(line: Telegraph, low: float) -> Telegraph:
     """The same line with so little leakage added that nothing in it is slower than the slowest pole."""
     return Telegraph(
-        max(line.resistance, low * line.inductance), line.inductance,
+        max(line.resistance, low * line.inductance, line.skin * np.sqrt(low / (2.0 * np.pi))), line.inductance,
         max(line.conductance, low * line.capacitance), line.capacitance,
         line.skin, line.loss_tangent, line.reference,
     )  # fmt: skip

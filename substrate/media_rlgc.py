@@ -30,7 +30,7 @@ class RlgcLine(Medium):
     and as large a reactance; ``loss_tangent`` of the dielectric, with C, given at ``reference_frequency`` (Hz).
     Lossless lines and those with R/L = G/C are plain lines with delay and loss, exact. Others have two filters of up to
     ``poles`` real poles at each end: the characteristic impedance and the transfer, fitted to the exact functions along
-    their cut; the error falls about tenfold with every three or four poles and is reported by ``plan.report()``.
+    their cut; the error falls about tenfold with every four poles and is reported by ``plan.report()``.
     A line without leakage is given one that discharges it in ``10^(poles/3) L/R`` (it must have a slowest pole).
     ``voltage`` (V) is its charge at time zero, ``temperature`` (K) for plain lines only. Raises NetworkError, and
     CompileError where the line is shorter than a step or cannot be laid.

@@ -10,7 +10,7 @@ from substrate.nodes.nonlinear import PARAMETERS, VARACTOR, WAVE, Element, Nonli
 
 @dataclass(frozen=True, eq=False)
 class NonlinearGroup:
-    """Clusters of one shape with ``inner`` nonlinear elements each; ``linear`` is a :class:`substrate.plan.ClusterGroup`.
+    """Clusters of one shape with ``inner`` nonlinear elements; ``linear`` is a :class:`substrate.plan.ClusterGroup`.
 
     The matrices of ``linear`` have ``inner`` rows (waves towards the elements) and columns (waves from them) after
     those of the line ends; elements that answer to a wave alone come first.

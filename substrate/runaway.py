@@ -40,6 +40,11 @@ class Watch:
     def _groups(self) -> list[ClusterGroup]:
         return [*self.plan.clusters, *(group.linear for group in self.plan.nonlinear)]
 
+    @property
+    def gain(self) -> float:
+        """By how much the active clusters of the circuit part can multiply power, all in a row; 1 without any."""
+        return min(1e200, float(np.prod([_gain(group) for group in self._groups], dtype=float)))
+
     def count(self, flows: np.ndarray) -> None:
         """Book what came in during a block, ``flows[entities, 7]``."""
         if self._groups:
@@ -59,8 +64,7 @@ class Watch:
         """Amplitude^2 that the lines cannot reach without a runaway."""
         limit = LAYERED_MARGIN * (self.start + self.noise + self._fill())
         if self._groups:
-            gain = min(1e200, float(np.prod([_gain(group) for group in self._groups])))
-            limit += CIRCUIT_MARGIN * (self.start + self.supplied) * gain
+            limit += CIRCUIT_MARGIN * (self.start + self.supplied) * self.gain
         return limit
 
     def _fill(self) -> float:

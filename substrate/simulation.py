@@ -85,6 +85,8 @@ class Simulation:
         self._audit_every = 1 if plan.nodes else LAPS_PER_AUDIT * max((c.steps for c in plan.classes), default=1)
         self._begin_books()
         self._watch = Watch(plan, self.state, self._stored)
+        if self._watch.gain > 1.0:  # what can grow is looked at often enough to be caught before it overflows
+            self.block = min(self.block, self._audit_every)
 
     @property
     def state(self) -> Any:

@@ -1,7 +1,10 @@
 """`substrate simulate` as a user meets it: run files, tables, figures, exports, long runs, and mistakes explained."""
 
 import csv
+import doctest
 import json
+import re
+import shlex
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from substrate import Line, Network, Probe, Resistor, VoltageSource
 from substrate import circuit_run as circuit_run_module
 from substrate.circuit_run import run_circuit
 from substrate.cli import app
-from substrate.netfile import Circuit, SimulationSettings, load_netfile
+from substrate.netfile import Circuit, SimulationSettings, load_netfile, parse_netfile
 from substrate.record import RunReader
 from substrate.waveforms import Sine
 from tests.test_netfile import GOOD
@@ -299,3 +302,47 @@ def test_other_mistakes(file: Path) -> None:
 def test_a_rounded_delay_is_a_note(file: Path) -> None:
     result: Any = run("simulate", file, "-q", "-o", "r.h5", "-s", "lines.w1.delay=1.003 ns")
     assert result.exit_code == 0 and "note: Line 'w1' lasts 100.3000 steps and is rounded to 100" in result.stderr
+
+
+# ------------------------------------------------------------------------------------------------- docs/circuits.md
+
+PAGE = ROOT / "docs" / "circuits.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_python_of_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    failed, tried = doctest.testfile(str(PAGE), module_relative=False)
+    assert failed == 0 and tried > 20
+
+
+def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    shown = 0
+    for block in blocks("console"):
+        for part in block.removeprefix("$ ").split("\n$ "):
+            command, _, expected = part.partition("\n")
+            result = run(*shlex.split(command)[1:])
+            printed = "\n".join(line.rstrip() for line in result.output.splitlines())
+            assert expected.strip() and expected.strip() in printed, printed
+            shown += 1
+    assert shown == 3
+
+
+def test_the_first_file_of_the_page_is_the_example() -> None:
+    example = (ROOT / "examples" / "mismatched_line.toml").read_text()
+    assert blocks("toml")[0] == example[example.index("schema") :]
+
+
+def test_the_other_tables_of_the_page_can_be_read() -> None:
+    example = (ROOT / "examples" / "mismatched_line.toml").read_text()
+    probes, changes = blocks("toml")[1:]
+    text = re.sub(r"^probes = .*$", lambda _: probes.rstrip(), example, flags=re.MULTILINE) + changes
+    circuit = parse_netfile(text)
+    assert circuit.settings is not None
+    assert [probe.label for probe in circuit.settings.probes][1] == "load.power.mean"
+    assert circuit.settings.changes == ((1e-8, {"load.resistance": 300.0}),)

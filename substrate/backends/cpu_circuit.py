@@ -7,7 +7,7 @@ from substrate.backends.cpu_program import TILE, build_program
 from substrate.noise import fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, State
 
-PARALLEL_FROM = 20_000  # numbers scattered per block below which waking a second thread costs more than it saves
+PARALLEL_FROM = 65_536  # numbers scattered per block below which waking a second thread costs more than it saves
 WAVEFORM_CHUNK = 4096  # steps of source waveforms sampled at once
 BUFFER = 1 << 20  # numbers that sources feed in and probes see in one call, unless a single block has more
 LONGEST_RECORD = 1 << 14  # steps in one call, at most

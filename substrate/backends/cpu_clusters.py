@@ -246,8 +246,18 @@ def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, now, after, 
 
 
 @njit(cache=True)
+def _tables(program):  # type: ignore[no-untyped-def]
+    """Room for what :func:`_locate` finds."""
+    classes = len(program.delay)
+    return np.zeros(2 * classes, np.int64), np.zeros(2 * classes, np.int64), np.zeros(classes, np.int64)
+
+
+@njit(cache=True)
 def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-def]
-    """Where the block that begins at ``step`` lies in the cells of every delay class, at both ends of its lines."""
+    """Where the block that begins at ``step`` lies in the cells of every delay class, at both ends of its lines.
+
+    Returns whether lines that last one block are met at the start of a lap.
+    """
     for i in range(len(program.delay)):
         lap, cell = step // program.delay[i], step % program.delay[i]
         room[i] = min(steps, program.delay[i] - cell)
@@ -255,30 +265,40 @@ def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-
             plane = side ^ (lap & 1)
             now[2 * i + side] = plane * program.stride[i] + cell * program.batch
             after[2 * i + side] = (plane ^ 1) * program.stride[i] - room[i] * program.batch
+    return steps == program.block and step % program.block == 0
 
 
-def _step_clusters(program, arena, memory, inputs, seen, span, x, y, step, steps, totals):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def step_clusters(program, arena, memory, inputs, seen, span, x, y, step, steps, totals):  # type: ignore[no-untyped-def]
     """Advance every cluster by ``steps``, block by block.
 
     ``arena`` is ``[parts, cells]`` and ``memory`` ``[parts, states * batch]`` (real, or real and imaginary parts);
     ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``x`` ``[slots, parts,
     columns, tile]`` and ``y`` ``[slots, parts, columns * batch]`` are scratch, with a slot for each chunk where chunks run
-    side by side. ``totals``
-    ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in amplitude^2.
+    side by side. ``totals`` ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in
+    amplitude^2.
     """
-    classes = len(program.delay)
-    now, after, room = np.zeros(2 * classes, np.int64), np.zeros(2 * classes, np.int64), np.zeros(classes, np.int64)
+    now, after, room = _tables(program)
     for done in range(0, steps, program.block):
         count = min(program.block, steps - done)
-        _locate(program, step + done, count, now, after, room)
-        aligned = count == program.block and (step + done) % program.block == 0
-        for chunk in prange(len(totals)):
-            slot, total = chunk % len(x), totals[chunk]
+        aligned = _locate(program, step + done, count, now, after, room)
+        for chunk in range(len(totals)):
             _chunk(
-                program, chunk, arena, memory, inputs, seen, span, x[slot], y[slot],
-                now, after, room, aligned, done, count, total,
+                program, chunk, arena, memory, inputs, seen, span, x[0], y[0],
+                now, after, room, aligned, done, count, totals[chunk],
             )  # fmt: skip
 
 
-step_clusters = njit(cache=True)(_step_clusters)
-step_clusters_parallel = njit(cache=True, parallel=True)(_step_clusters)
+# Not the same function compiled twice: Numba's cache would take one for the other.
+@njit(cache=True, parallel=True)
+def step_clusters_parallel(program, arena, memory, inputs, seen, span, x, y, step, steps, totals):  # type: ignore[no-untyped-def]
+    """As :func:`step_clusters`, with chunks side by side in every block."""
+    now, after, room = _tables(program)
+    for done in range(0, steps, program.block):
+        count = min(program.block, steps - done)
+        aligned = _locate(program, step + done, count, now, after, room)
+        for chunk in prange(len(totals)):
+            _chunk(
+                program, chunk, arena, memory, inputs, seen, span, x[chunk], y[chunk],
+                now, after, room, aligned, done, count, totals[chunk],
+            )  # fmt: skip

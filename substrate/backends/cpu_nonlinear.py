@@ -14,9 +14,9 @@ PARALLEL_FROM = 2_000  # answers of elements per block below which waking a seco
 def no_convergence(plan: Plan, label: str, step: int) -> DivergenceError:
     """What to tell when an element has no answer."""
     return DivergenceError(
-        f"Node {label!r} found no voltage that fits its circuit at t = {(step + 1) * plan.dt:.6g} s: the circuit around "
-        "it is active there, forces a current it cannot carry, or has grown beyond all bounds; put a resistor beside it, "
-        "or lower the drive"
+        f"Node {label!r} found no voltage that fits its circuit at t = {(step + 1) * plan.dt:.6g} s: the circuit "
+        "around it is active there, forces a current it cannot carry, or has grown beyond all bounds; put a resistor "
+        "beside it, or lower the drive"
     )
 
 

@@ -23,7 +23,7 @@ Layout = namedtuple(
 
 @njit(cache=True)
 def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-def]
-    """Rows ``first .. last`` of ``y = matrix x``; ``x, y`` ``[parts, rows, batch]``, ``matrix`` ``[parts, batch or 1, ...]``."""
+    """Rows ``first .. last`` of ``y = matrix x``, ``[parts, rows, batch]``; ``matrix`` is ``[parts, batch or 1, ...]``."""
     shared, columns = matrix.shape[1] == 1, matrix.shape[3]
     for i in range(first, last):
         for p in range(parts):
@@ -199,7 +199,7 @@ def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyp
 
 @njit(cache=True)
 def _elements(layout, c, b, matrix, ports, x, y, charges, out):  # type: ignore[no-untyped-def]
-    """Answers of the voltage-current elements of a cluster's sample, from waves ``y`` into ``x``; -1, or which failed."""
+    """Answers of the voltage-current elements of a cluster, from waves ``y`` into ``x``; -1, or which failed."""
     waves, inner = layout.waves, len(layout.kinds)
     n, s = inner - waves, b if matrix.shape[1] > 1 else 0
     first = ports + waves

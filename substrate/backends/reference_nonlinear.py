@@ -155,7 +155,7 @@ class _Port:
         self.node: Any = group.nodes[cluster][place].sample(b)
         self.kind, self.place, self.z, self.dt, self.charge = int(group.kinds[place]), place, z, plan.dt, charge
         self.root = math.sqrt(z * plan.reference_power)
-        self.sign = -1.0 if self.node.reverse else 1.0
+        self.sign = -1.0 if getattr(self.node, "reverse", False) else 1.0
         assert self.kind < WAVE
 
     def on_line(self, p: float, q: float, wave: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from substrate.backends.reference_control import CONTROL_PASSES
 from substrate.plan import INJECTED, NET_FORWARD, Pass
 
 Wave = list[list[float]]
@@ -189,4 +190,4 @@ KERNELS = {
         launcher,
         receiver,
     )
-}
+} | CONTROL_PASSES

@@ -40,7 +40,7 @@ def _both_ways(t: Sequence[Sequence[Any]]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Coupler(Memoryless):
-    """A directional coupler that sends ``coupling`` of the power across and loses ``loss_db`` (dB); arrays [batch] will do.
+    """A directional coupler that sends ``coupling`` of the power across and loses ``loss_db`` (dB); or arrays [batch].
 
     Ports ``in1, in2, out1, out2``: straight on from in1 to out1, across (a quarter turn behind) to out2; the same
     backwards. Raises NetworkError. Source: Yariv 2000, "Universal relations for coupling ...", eq. 1.

@@ -70,7 +70,7 @@ def _first_poles(lowest: float, order: int) -> tuple[np.ndarray, np.ndarray]:
 def _blocks(poles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A real A with the given poles, mirrored into the left half plane, and its b."""
     poles = -np.maximum(np.abs(poles.real), 1e-12) + 1j * poles.imag
-    pairs = poles[poles.imag > 0.0]
+    pairs: np.ndarray = poles[poles.imag > 0.0]
     real = poles[poles.imag == 0.0].real
     size = 2 * len(pairs) + len(real)
     a: np.ndarray = np.zeros((size, size))

@@ -16,9 +16,10 @@ from substrate.nodes import (
     PhaseShifter,
     Resistor,
 )
+from substrate.nodes.linear import Memoryless
 from substrate.rings import LIGHT, add_crow, add_ring, waveguide
 from substrate.traces import simulate
-from substrate.waveforms import Carrier, Step
+from substrate.waveforms import Carrier, Step, Waveform
 
 DT = 1e-13
 Z = [50.0] * 4
@@ -30,7 +31,7 @@ def end_with_loads(net: Network, **ports: str) -> None:
         net.connect(port, net.add(Resistor(50.0), name), Line(delay=DT))
 
 
-def laser(net: Network, port: str, waveform: object = None) -> None:
+def laser(net: Network, port: str, waveform: Waveform | None = None) -> None:
     net.connect(net.add(LaserSource(waveform or Step(1.0)), "laser"), port, Line(delay=DT))
 
 
@@ -38,7 +39,7 @@ def laser(net: Network, port: str, waveform: object = None) -> None:
     "node",
     [Coupler(0.3), PhaseShifter(0.7), MachZehnder(1.1, 0.4, couplings=(0.45, 0.52)), Circulator(4), Isolator(0.0, 0.0)],
 )
-def test_lossless_parts_are_unitary(node) -> None:
+def test_lossless_parts_are_unitary(node: Memoryless) -> None:
     matrix = node.matrix([50.0] * len(node.ports))
     assert np.allclose(matrix @ matrix.conj().T, np.eye(len(matrix)), atol=1e-15)
 

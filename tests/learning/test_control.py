@@ -47,7 +47,7 @@ def optimal_path(p: LinearQuadratic, terminal: np.ndarray, steps: int, start: np
 
 @pytest.mark.parametrize("problem", [DOUBLE_INTEGRATOR, random_problem()], ids=["double integrator", "random"])
 def test_input_admittance_is_the_riccati_solution(problem):
-    admittance = input_admittance(problem, 60 if problem is DOUBLE_INTEGRATOR else 30)
+    admittance = input_admittance(problem, 60 if problem is DOUBLE_INTEGRATOR else 45)
     np.testing.assert_allclose(admittance, riccati(problem), rtol=0.0, atol=1e-10)
 
 
