@@ -3,10 +3,10 @@
     python examples/memory_ports.py                                   # the map of the docs
     python examples/memory_ports.py --epochs 1 --delays 1 --rates 0.1     # a quick look
 
-A port that keeps the forward wave until its echo is back multiplies each returning error with the wave it belongs to, so
-nothing has to be held: one batch per tick trains. What a port hears is one round trip old, and a delayed feedback
-``theta' = -mu lam theta(t - T)`` is stable only for ``mu lam T < pi/2``: the map of delay x rate shows it, with and without
-memory, and the bound drawn with the largest curvature of the loss at the start.
+A port that keeps the forward wave until its echo is back multiplies each returning error with the wave it belongs to,
+so nothing has to be held: one batch per tick trains. What a port hears is one round trip old, and a delayed feedback
+``theta' = -mu lam theta(t - T)`` is stable only for ``mu lam T < pi/2``: the map of delay x rate shows it, with and
+without memory, and the bound drawn with the largest curvature of the loss at the start.
 """
 
 import os
@@ -53,7 +53,8 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def largest_curvature(seed: int, steps: int = 30) -> float:
-    """Largest eigenvalue of the Hessian of the mean loss at the start, by power iteration on differences of gradients."""
+    """Largest eigenvalue of the Hessian of the mean loss at the start, by power iteration on differences of
+    gradients."""
     network, data = layered(SIZES, line=Line(delay=DT), seed=seed), load_dataset("digits", seed=SPLIT)
     reference, parameters = Backprop(network), network.parameters()
     y = targets(data.y_train, data.classes)
@@ -136,7 +137,9 @@ def main() -> None:
     for row in rows:
         kind = "memory" if row["memory"] else "none"
         print(f"{row['delay']:>3} ticks per line, rate {row['rate']:<5g} {kind:>6}: {row['accuracy']:.4f}")
-    print(f"largest curvature at the start {curvature:.3g}: bound at rate x round trip = {np.pi / 2 / curvature:.3g} ticks")
+    print(
+        f"largest curvature at the start {curvature:.3g}: bound at rate x round trip = {np.pi / 2 / curvature:.3g} ticks"
+    )
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps({"study": common | {"curvature": curvature}, "rows": rows}, indent=1) + "\n")
     draw(rows, curvature, options.figure)

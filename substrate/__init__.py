@@ -2,6 +2,7 @@
 
 from substrate.compile import compile_network
 from substrate.errors import SubstrateError
+from substrate.frequency import FrequencyResponse, response_of, scattering_parameters
 from substrate.network import Line, Network, Probe
 from substrate.nodes import (
     Activation,
@@ -20,6 +21,7 @@ from substrate.nodes import (
 )
 from substrate.plan import Plan
 from substrate.simulation import Simulation
+from substrate.tdr import time_domain_reflectometry
 from substrate.traces import Traces, simulate
 
 __version__ = "0.1.0"
@@ -28,6 +30,7 @@ __all__ = [
     "Activation",
     "Capacitor",
     "DataSource",
+    "FrequencyResponse",
     "Inductor",
     "Line",
     "Load",
@@ -46,5 +49,8 @@ __all__ = [
     "VoltageSource",
     "Weights",
     "compile_network",
+    "response_of",
+    "scattering_parameters",
     "simulate",
+    "time_domain_reflectometry",
 ]

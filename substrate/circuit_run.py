@@ -164,7 +164,7 @@ class _Probes:
     def static(self) -> dict[str, Static]:
         """Edges of the histograms."""
         return {
-            f"/edges/{label}": Static(histogram_edges(probe.bins, probe.span), probe.unit or "1", "edges of the bins")
+            f"/edges/{label}": Static(histogram_edges(probe.bins, probe.span), probe.value_unit, "edges of the bins")
             for label, probe in self.probes.items()
             if probe.reduce_time == "histogram" and probe.span is not None
         }

@@ -41,7 +41,8 @@ def compile_circuit(
     reference_power: float,
     watched: Sequence[PortReference],
 ) -> Circuit:
-    """Collapse all circuit nodes of ``network``; ``ends`` says at which line end each port lies; see :class:`Circuit`."""
+    """Collapse all circuit nodes of ``network``; ``ends`` says at which line end each port lies; see
+    :class:`Circuit`."""
     builder = _CircuitBuilder(network, ends, lines, dt, reference_power, set(watched))
     return builder.build()
 

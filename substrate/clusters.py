@@ -14,7 +14,8 @@ SINGULAR = 1e12  # condition number above which a cluster is refused
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """A collapsed cluster: what arrives at its line ends, waits in its states or comes from its sources, and what leaves.
+    """A collapsed cluster: what arrives at its line ends, waits in its states or comes from its sources, and what
+    leaves.
 
     ``matrix`` is ``[batch or 1, ports + states + observed, ports + states + sources]``; the last rows give the waves
     ``a, b`` at probed ports, in pairs.

@@ -16,7 +16,8 @@ LAWS = (
 
 
 def nudging_strength(network: Network) -> float:
-    """``beta`` of the network's reciprocal loads and receivers, by which every port's current is divided; 1 without any.
+    """``beta`` of the network's reciprocal loads and receivers, by which every port's current is divided; 1 without
+    any.
 
     Raises CompileError when two of them disagree.
     """

@@ -32,6 +32,7 @@ class BackendError(SubstrateError):
 
 
 class DivergenceError(SubstrateError):
-    """The waves or parameters of a run grew beyond any physical bound; ``traces`` is what it had recorded, if anything."""
+    """The waves or parameters of a run grew beyond any physical bound; ``traces`` is what it had recorded, if
+    anything."""
 
     traces: Any = None

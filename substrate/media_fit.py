@@ -1,6 +1,6 @@
 """A lossy line for a time step: its characteristic impedance and transfer as filters, and how exact they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -116,7 +116,7 @@ def _attempt(
     # A line that leaks more than it resists has an admittance with poles of positive residue, rather than an impedance.
     dual = line.conductance / line.capacitance > line.resistance / line.inductance
     wanted = 1.0 / zc if dual else zc
-    impedance = fitted(wanted, z, poles, taps, weight / np.abs(wanted), 1.0 / still if dual else still)
+    impedance = _lifted(fitted(wanted, z, poles, taps, weight / np.abs(wanted), 1.0 / still if dual else still), dt)
     transfer = fitted(np.exp(1j * w * delay - gl), z, poles, taps, weight, float(np.exp(-lost)))
     return _designed(line, length, dt, impedance, dual, transfer, rest, steps)
 
@@ -187,19 +187,30 @@ def scattered(zc: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return gamma * (1.0 - h**2) / total, (1.0 - gamma**2) * h / total
 
 
+def _lifted(impedance: Filter, dt: float) -> Filter:
+    """The same, raised by a constant where its real part would fall below zero: only then is the end passive."""
+    lowest = float(impedance.response(np.exp(1j * _grid(dt) * dt)).real.min())
+    return impedance if lowest > 0.0 else replace(impedance, d=impedance.d - 1.01 * lowest)
+
+
+def _grid(dt: float) -> np.ndarray:
+    """Frequencies (rad/s) from far below the slowest pole to half the sampling rate, where errors are looked at."""
+    top = np.pi / dt
+    return np.concatenate([[0.0], np.geomspace(1e-10 * top, top, GRID), np.linspace(top / GRID, top, GRID)])
+
+
 def _accuracy(line: Telegraph, length: float, dt: float, end: LineEnd, steps: int) -> LineAccuracy:
     """Compare the filters with the exact line from far below the slowest pole to half the sampling rate."""
-    top, tenth = np.pi / dt, 0.2 * np.pi / dt
-    w = np.concatenate(
-        [np.geomspace(1e-10 * top, 0.999 * top, GRID), np.linspace(0.999 * top / GRID, 0.999 * top, GRID)]
-    )
-    w = np.append(w, tenth)
+    tenth = 0.2 * np.pi / dt
+    w = np.append(_grid(dt)[1:], tenth)
     zc, gl = line.of(1j * w, length)
     z = np.exp(1j * w * dt)
     own, sent = end.relative_impedance(z), end.transfer.response(z) * np.exp(-1j * w * steps * dt)
     exact, found = scattered(zc, np.exp(-gl)), scattered(own, sent)
     error = np.maximum(np.abs(exact[0] - found[0]), np.abs(exact[1] - found[1]))
-    gain = np.maximum(np.abs(found[0] + found[1]), np.abs(found[0] - found[1])).max() - 1.0
+    # The singular values of a symmetric two-port are those of its even and odd modes; a stable transfer that nowhere
+    # amplifies, behind an impedance of positive real part, keeps these bounds meaningful.
+    gain = max(np.abs(found[0] + found[1]).max(), np.abs(found[0] - found[1]).max(), np.abs(sent).max()) - 1.0
     passed, lag = float(np.exp(-gl[-1].real)), 0.0
     if passed > 1e-3:
         lag = float(-np.angle(sent[-1] * np.exp(1j * gl[-1].imag)) / (tenth * dt))

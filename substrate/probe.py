@@ -99,6 +99,11 @@ class Probe:
             return ""
         if self.reduce_time == "histogram":
             return "1"
+        return self.value_unit
+
+    @property
+    def value_unit(self) -> str:
+        """The unit of what is seen, before time is reduced."""
         unit = UNITS.get(self.quantity, "sqrt(reference power)")
         return (
             unit if self.reduce != "mean_square" else {"V": "V^2", "A": "A^2", "W": "W^2"}.get(unit, "reference power")

@@ -12,9 +12,9 @@ LAYERED_MARGIN = 1e3  # above what inputs through all gains can fill the lines w
 CIRCUIT_MARGIN = 1e6  # above all that sources have supplied, through all gains
 TRIP_GROWTH = 1.5  # the limit is worked out anew whenever the energy has grown by this factor
 ADVICE = {
-    "reciprocal_activation": "the current through a curved activation acts as a negative resistance: lower the load's beta "
-    "(or the error), raise the lowpass of the lines, or lower the impedance of the lines",
-    "reciprocal_load": "a load of negative beta feeds energy in: bring beta closer to zero, or raise the lowpass of the lines",
+    "reciprocal_activation": "the current through a curved activation acts as a negative resistance: lower the load's "
+    "beta (or the error), raise the lowpass of the lines, or lower the impedance of the lines",
+    "reciprocal_load": "a load of negative beta feeds energy in: bring beta closer to 0, or raise the lines' lowpass",
     "weights": "lower the weights, or the rate of the devices that tune them",
     "transformer": "lower the weights, or the rate of the devices that tune them, or raise the lowpass of the lines",
 }
@@ -22,7 +22,7 @@ OTHER_ADVICE = "lower the gain of the loop this node is in, or add loss or a mat
 
 
 class Watch:
-    """Compares the energy of a run with what its inputs could fill the lines with; the bound itself is rarely worked out.
+    """Compares the energy of a run with what its inputs could fill the lines with; the bound is rarely worked out.
 
     In layers: what is held at sources and loads, times the norms of all weights there and back, in every cell. In
     circuits: all that sources and noise have supplied, times the gain of all active clusters. Linear passive networks
@@ -92,12 +92,12 @@ class Watch:
         return cells * ratio * (voltages + strength * gain * (voltages + target))
 
     def error(self, time: float, stored: float, flows: np.ndarray, joule: float) -> DivergenceError:
-        """What to tell the user at ``time`` (s): ``stored`` (J), the books ``flows`` (amplitude^2, each ``joule`` J)."""
+        """What to tell the user at ``time`` (s): ``stored`` (J), the books ``flows`` (amplitude^2 of ``joule`` J)."""
         name, column, amount, advice = self._culprit(np.nan_to_num(flows, nan=np.inf))
         held = f"with {stored:.3g} J in the lines" if np.isfinite(stored) else "beyond what numbers can hold"
         return DivergenceError(
-            f"The waves grew beyond all bounds at t = {time:.6g} s, {held}. The ledger column that grew most is {column!r}, at "
-            f"{name} ({amount * joule:.3g} J); {advice}"
+            f"The waves grew beyond all bounds at t = {time:.6g} s, {held}. The ledger column that grew most is "
+            f"{column!r}, at {name} ({amount * joule:.3g} J); {advice}"
         )
 
     def _culprit(self, flows: np.ndarray) -> tuple[str, str, float, str]:

@@ -51,7 +51,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Pulse:
-    """A trapezoid: ``amplitude`` from ``start`` for ``width`` (s, between half heights), ramps of ``rise`` and ``fall``.
+    """A trapezoid: ``amplitude`` from ``start`` for ``width`` (s, between half heights), ramps of ``rise`` and
+    ``fall``.
 
     >>> Pulse(1.0, start=1.0, width=2.0).sample(np.array([0.5, 1.5, 3.5])).tolist()
     [0.0, 1.0, 0.0]
@@ -141,7 +142,8 @@ class Samples:
 
 @dataclass(frozen=True)
 class Carrier:
-    """An optical envelope: ``envelope`` times ``exp(2 pi i offset t)``, ``offset`` (Hz) from the carrier, one per sample.
+    """An optical envelope: ``envelope`` times ``exp(2 pi i offset t)``, ``offset`` (Hz) from the carrier, one per
+    sample.
 
     >>> Carrier(Step(1.0), offset=0.25).sample(np.array([1.0])).round(12).tolist()
     [1j]

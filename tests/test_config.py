@@ -109,7 +109,8 @@ def test_a_fault_is_a_sentence(old: str, new: str, message: str) -> None:
 def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
     text = changed("layers", "lairs").replace("batch = 200", 'batch = "200"').replace("impedance", "impedence")
     assert faults(text, "record.evry=3") == [
-        "--set record.evry=3: [record] unknown key 'evry'; known are device_every, ledger_every_tick, field_batches, "
+        "--set record.evry=3: [record] unknown key 'evry'; known are device_every, device_columns, ledger_every_tick, "
+        "field_batches, "
         "checkpoint_seconds, compression",
         "my.toml:7: [network] unknown key 'lairs'; did you mean 'layers'?",
         "my.toml:11: [line] unknown key 'impedence'; did you mean 'impedance'?",

@@ -1,9 +1,6 @@
-"""Netfiles: exact round trips of random networks, faults told with their line, and mutated files that never crash."""
+"""Netfiles: exact round trips of random networks, and what units, overrides and arrays are read as."""
 
-import copy
-import re
 import tomllib
-import warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from substrate import Line, Network, Probe, compile_network
+from substrate import Line, Network, Probe
 from substrate.errors import ConfigError, SubstrateError
 from substrate.media import OpticalLine, RcLine, RlgcLine
 from substrate.netfile import Circuit, SimulationSettings, dump_netfile, load_netfile, parse_netfile, same_network
@@ -21,60 +18,8 @@ from substrate.netfile_parts import fields_of, line_types, node_types, part_type
 from substrate.netfile_values import same, written
 from substrate.nodes import Capacitor, Resistor, ScatteringNode, Series, Termination, Touchstone, VoltageSource, Weights
 from substrate.nodes.base import Node, Port
-from substrate.simulation import Simulation
 from substrate.waveforms import Carrier, PiecewiseLinear, Pulse, Samples, Sine, Step
-
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ("mismatched_line.toml", "pulse_former.toml", "ring.toml", "lc_ladder.toml")
-
-GOOD = """\
-schema = 1
-kind = "circuit"
-title = "Two loads"
-
-[simulation]
-duration = "20 ns"
-dt = "10 ps"
-batch = 2
-probes = ["b.voltage", { at = "w1@0.5", quantity = "voltage", reduce_time = "rms" }]
-
-[nodes.src]
-type = "VoltageSource"
-resistance = [25.0, 50.0]
-waveform = { type = "Pulse", amplitude = "1 V", width = "2 ns", rise = "100 ps" }
-
-[nodes.tee]
-type = "ParallelJunction"
-
-[nodes.a]
-type = "Capacitor"
-capacitance = "1 pF"
-
-[nodes.b]
-type = "Resistor"
-resistance = "75 ohm"
-
-[lines.w1]
-from = "src"
-to = "tee.p1"
-delay = "1 ns"
-impedance = "50 ohm"
-
-[lines.w2]
-from = "tee.p2"
-to = "b"
-delay = "2 ns"
-loss_db = "0.1 dB"
-
-[[joints]]
-from = "tee.p3"
-to = "a"
-
-[[changes]]
-time = "10 ns"
-set = { "b.resistance" = "60 ohm" }
-"""
-
+from tests.netfiles import EXAMPLES, GOOD, ROOT
 
 # ------------------------------------------------------------------------------------------------- round trips
 
@@ -370,193 +315,3 @@ def test_examples_round_trip_and_run(name: str) -> None:
     assert list(first.values) == list(second.values)
     for label in first.values:
         assert np.array_equal(first[label], second[label])
-
-
-# --------------------------------------------------------------------------------------------------- faults
-
-# (what is spoilt, by what, what is told)
-FAULTS: list[tuple[str, str, str]] = [
-    ('type = "Resistor"', 'type = "Resistr"', r"my.toml:24: .*unknown node type 'Resistr'; did you mean 'Resistor'\?"),
-    (
-        'resistance = "75 ohm"',
-        'resistence = "75 ohm"',
-        r"my.toml:25: \[nodes.b\] unknown key 'resistence'; did you mean 'resistance'\?",
-    ),
-    (
-        '"75 ohm"',
-        '"75 pF"',
-        r"my.toml:25: nodes.b.resistance: expected a resistance or impedance .*'75 pF', which is a capacitance",
-    ),
-    ('"75 ohm"', '"75 omh"', r"my.toml:25: .*unknown unit 'omh' \(did you mean 'ohm'\?\)"),
-    ('"75 ohm"', "-75", r"my.toml:23: nodes.b: A resistor needs at least 0 ohm"),
-    ('"75 ohm"', "true", r"my.toml:25: nodes.b.resistance: expected a resistance or impedance such as .*got True"),
-    (
-        'resistance = "75 ohm"\n',
-        "",
-        r"my.toml:23: \[nodes.b\] needs the key 'resistance', such as resistance = \"50 ohm\"",
-    ),
-    ('amplitude = "1 V"', 'amplitude = "1 A"', r"my.toml:14: nodes.src.waveform.amplitude: expected a voltage"),
-    ('type = "Pulse"', 'type = "Puls"', r"my.toml:14: .*unknown part type 'Puls'; did you mean 'Pulse'\?"),
-    ('width = "2 ns"', 'width = "2 fs"', r"my.toml:14: nodes.src.waveform: A pulse of width=2e-15 s is too short"),
-    (
-        'delay = "1 ns"',
-        'delay = "1 ps"',
-        r"my.toml:30: \[lines.w1\] a line must last at least one step, but delay = 1e-12 s is shorter",
-    ),
-    ('delay = "1 ns"', 'delay = "1 ohm"', r"my.toml:30: lines.w1.delay: expected a time"),
-    ('to = "b"', 'to = "c"', r"my.toml:33: lines.w2: There is no node 'c'"),
-    ('to = "b"', 'to = "tee.p4"', r"my.toml:33: lines.w2: ParallelJunction has no port 'p4'; its ports are p1, p2, p3"),
-    ('to = "b"', 'to = "tee.p1"', r"my.toml:33: lines.w2: .*port tee.p1 is already connected"),
-    ('to = "b"', "to = 3", r"my.toml:35: \[lines.w2\] needs the key 'to'"),
-    (
-        '[[joints]]\nfrom = "tee.p3"\nto = "a"\n',
-        "",
-        r"my.toml:(16|19): port (tee.p3|a.in) is not connected; connect it to a line or a joint",
-    ),
-    ("[nodes.a]", "[nodes.b]", r"my.toml:23: the table \[nodes.b\] is there twice; give one of them another name"),
-    ("schema = 1", "schema = 2", r"my.toml:1: schema: must be 1, got 2"),
-    (
-        'kind = "circuit"',
-        'kind = "train"',
-        r"my.toml: kind is 'train', not 'circuit'; such a file is for `substrate train my.toml`",
-    ),
-    ('kind = "circuit"', 'kind = "circus"', r"my.toml:2: kind: must be 'circuit', got 'circus'"),
-    ("duration", "durations", r"my.toml:6: \[simulation\] unknown key 'durations'; did you mean 'duration'\?"),
-    ('"20 ns"', '"20 nF"', r"my.toml:6: simulation.duration: expected a time"),
-    ('"b.voltage"', '"c.voltage"', r"my.toml:9: .*There is no node 'c'"),
-    ('"b.voltage"', '"b.voltge"', r"my.toml:9: .*quantity must be one of"),
-    ('"w1@0.5"', '"w9@0.5"', r"my.toml:9: simulation.probes: there is no line 'w9'; known are w1, w2"),
-    (
-        "reduce_time",
-        "reduce_tme",
-        r"my.toml:9: simulation.probes: unknown key 'reduce_tme'; did you mean 'reduce_time'\?",
-    ),
-    ('"b.resistance"', '"b.resistanc"', r"my.toml:45: .*There is no 'b.resistanc' to change; there is b.resistance"),
-    ('"60 ohm"', '"60 s"', r"my.toml:45: changes.1.set.b.resistance: expected a resistance"),
-    ("[nodes.tee]", '[nodes."t.e"]', r"my.toml:16: nodes.t.e: A node's name is letters"),
-    ("[lines.w1]", "[linse.w1]", r"my.toml:27: unknown table \[linse\]; did you mean 'lines'\?"),
-    (GOOD, GOOD + '[[joints]]\nfrom = "tee"\n', r"my.toml:46: \[joints.2\] needs the key 'to'"),
-    ("[25.0, 50.0]", "[25.0, [50.0]]", r"my.toml:13: nodes.src.resistance: the rows of a matrix must be of one length"),
-    ("[25.0, 50.0]", '[25.0, "x"]', r"my.toml:13: nodes.src.resistance: expected a resistance"),
-    (GOOD, "schema = ", r"my.toml:1: not valid TOML"),
-    ('title = "Two loads"', f"title = {'9' * 5000}", r"my.toml: not valid TOML"),
-]
-
-
-@pytest.mark.parametrize(("old", "new", "message"), FAULTS)
-def test_faults_are_told_with_their_line_and_the_way_out(old: str, new: str, message: str) -> None:
-    spoilt = GOOD.replace(old, new, 1)
-    assert spoilt != GOOD
-    with pytest.raises(ConfigError) as told:
-        parse_netfile(spoilt, "my.toml")
-    assert re.search(message, str(told.value)), str(told.value)
-
-
-def test_all_faulty_nodes_are_told_at_once() -> None:
-    text = GOOD.replace("capacitance", "capacity").replace('"75 ohm"', '"75 V"')
-    with pytest.raises(ConfigError) as told:
-        parse_netfile(text, "my.toml")
-    assert [line.split(": ")[0] for line in str(told.value).splitlines()] == ["my.toml:21", "my.toml:25"]
-
-
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file"):
-        load_netfile(tmp_path / "none.toml")
-    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="not a text file"):
-        load_netfile(tmp_path / "binary.toml")
-
-
-# ---------------------------------------------------------------------------------------------------- fuzz
-
-odd_values = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(10**30), 10**30),
-    st.integers(-3, 5),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(["1 ns", "50 ohm", "1+2j", "tee.p1", "w1@0.5.voltage", "Step", "Resistor", "1 V", "nan", ""]),
-    st.lists(st.floats() | st.integers(-3, 3) | st.text(max_size=3), max_size=4),
-    st.dictionaries(
-        st.text(max_size=4) | st.sampled_from(["type", "amplitude"]), st.floats() | st.text(max_size=4), max_size=3
-    ),
-    st.sampled_from([{"type": name} for name in part_types()]),
-)
-
-
-def places(tree: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) in a tree of tables and lists."""
-    found = []
-    for key, value in list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree)):
-        found.append((tree, key))
-        if isinstance(value, dict | list):
-            found += places(value)
-    return found
-
-
-def toml(tree: dict[str, Any]) -> str:
-    """A tree as TOML, inline tables below the top; None, which TOML has not, is left out."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: clean(inner) for key, inner in value.items() if inner is not None}
-        return [clean(inner) for inner in value if inner is not None] if isinstance(value, list) else value
-
-    rows = clean(tree)
-    return "\n".join(f"{written({key: value}, 'x')[2:-2]}" for key, value in rows.items()) + "\n"
-
-
-def must_not_crash(text: str) -> None:
-    """Read, write, compile and step a file: it works, or a SubstrateError says what is wrong."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            circuit = parse_netfile(text)
-            assert same_network(parse_netfile(dump_netfile(circuit.network, circuit.settings)).network, circuit.network)
-            if circuit.settings is None:
-                return
-            about = circuit.settings
-            delays = [c.line.delay / about.dt for c in circuit.network.connections.values() if c.line is not None]
-            if 1e6 < sum(delays) * about.batch < 1e14:  # may fit in the machine, but a test need not
-                return
-            plan = compile_network(
-                circuit.network, about.dt, reference_power=about.reference_power, probes=about.probes
-            )
-            simulation = Simulation(plan, batch=about.batch, dtype=about.dtype, seed=about.seed)
-            simulation.run(3)
-            simulation.take_probes()
-        except SubstrateError:
-            return
-
-
-@given(st.data())
-@settings(max_examples=400, suppress_health_check=list(HealthCheck))
-def test_mutated_files_never_crash(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["good", *EXAMPLES]))
-    tree = tomllib.loads(GOOD if name == "good" else (ROOT / "examples" / name).read_text())
-    tree = copy.deepcopy(tree)
-    for _ in range(data.draw(st.integers(1, 3))):
-        container, key = data.draw(st.sampled_from(places(tree)))
-        what = data.draw(st.sampled_from(["delete", "replace", "rename", "copy"]))
-        if what == "delete":
-            del container[key]
-        elif what == "replace" or isinstance(container, list):
-            container[key] = data.draw(odd_values)
-        elif what == "rename":
-            container[data.draw(st.text(max_size=6) | st.sampled_from([key + "x", key[:-1], key.upper()]))] = (
-                container.pop(key)
-            )
-        else:
-            container[key] = copy.deepcopy(data.draw(st.sampled_from([c[k] for c, k in places(tree)])))
-        if not places(tree):
-            break
-    must_not_crash(toml(tree))
-
-
-@given(st.data())
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
-def test_files_with_random_text_in_them_never_crash(data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(GOOD)))
-    end = data.draw(st.integers(start, min(len(GOOD), start + 12)))
-    must_not_crash(GOOD[:start] + data.draw(st.text(max_size=10)) + GOOD[end:])

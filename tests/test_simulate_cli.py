@@ -21,9 +21,7 @@ from substrate.cli import app
 from substrate.netfile import Circuit, SimulationSettings, load_netfile, parse_netfile
 from substrate.record import RunReader
 from substrate.waveforms import Sine
-from tests.test_netfile import GOOD
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.netfiles import GOOD, ROOT
 
 
 def run(*words: str | Path) -> Result:

@@ -89,7 +89,9 @@ def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
     state = State(step=0, cells=[], parameters={}, drive={}, inputs={}, ledger=np.zeros((0, 0)))
     sizes = [2 * c.rows * c.steps * batch for c in plan.classes]
     require_memory(
-        float(sum(sizes)) * parts * dtype.itemsize, f"The lines, for a batch of {batch},", "raise dt, or split the batch"
+        float(sum(sizes)) * parts * dtype.itemsize,
+        f"The lines, for a batch of {batch},",
+        "raise dt, or split the batch",
     )
     state.arena, start = xp.zeros((parts, sum(sizes)), dtype=dtype), 0
     for c, size in zip(plan.classes, sizes, strict=True):

@@ -9,8 +9,8 @@ import numpy as np
 from substrate.activations import ActivationFunction, activation_named
 from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.cpu_circuit import CircuitStepper
-from substrate.backends.echo import recall
 from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
+from substrate.backends.echo import recall
 from substrate.errors import BackendError
 from substrate.losses import loss_named
 from substrate.plan import (

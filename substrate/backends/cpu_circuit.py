@@ -31,7 +31,8 @@ class Inputs:
         self.ahead_start = 0
 
     def prepare(self, step: int, steps: int) -> None:
-        """Fill the first ``steps`` steps of ``block [parts, drives, longest, batch]`` for a call that begins at ``step``."""
+        """Fill the first ``steps`` steps of ``block [parts, drives, longest, batch]`` for a call that begins at
+        ``step``."""
         block = self.block[:, :, :steps]
         if self.waves:
             if not self.ahead_start <= step <= step + steps <= self.ahead_start + self.ahead.shape[2]:
@@ -101,10 +102,18 @@ class CircuitStepper:
             row[column] += (net - stored) if column == NET_FORWARD else (stored - net)
 
     def _scratch(self, parts: int, dtype: np.dtype) -> list[np.ndarray]:
-        """Where the compiled loops put what arrives at a cluster, and its next states; see ``step_clusters``."""
+        """Where the compiled loops put what arrives at a cluster, its next states, and places; see
+        ``step_clusters``."""
         slots, columns = len(self.owner) if self.parallel else 1, self.program.columns
-        shapes = (slots, parts, columns, max(TILE, self.batch)), (slots, parts, columns * self.batch)
-        return [np.zeros(shape, dtype) for shape in shapes]
+        # A single sample with states takes three runs of numbers out of the second.
+        rows = max(sum(group.matrices.shape[2:]) for group in self.plan.clusters)
+        shapes = (
+            (slots, parts, columns, max(TILE, self.batch)),
+            (slots, parts, max(columns * self.batch, 3 * (rows + 1))),
+        )
+        classes = len(self.program.delay)
+        places = [(slots, columns), 2 * classes, 2 * classes, classes]
+        return [np.zeros(shape, dtype) for shape in shapes] + [np.zeros(shape, np.int64) for shape in places]
 
     def observed(self, row: int, steps: int) -> np.ndarray:
         """What one observed row saw in the last call, ``[1, steps, batch]``, complex where waves are."""

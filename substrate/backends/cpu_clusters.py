@@ -5,6 +5,7 @@ from numba import njit, prange
 
 from substrate.backends.cpu_loops import (
     FLUSH,
+    borrowing,
     complex_one_port,
     complex_pair,
     complex_pair_each,
@@ -24,7 +25,7 @@ from substrate.backends.cpu_states import step_sample
 PIECE = 1024  # numbers whose squares are added up in the precision of the waves
 
 
-@njit(cache=True)
+@borrowing
 def _reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
     """Where the wave of step ``k`` of the block lies at a port, and how many steps follow it without a jump."""
     end = program.end[port]
@@ -34,7 +35,7 @@ def _reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
     return program.base[port] + after[end] + k * program.batch, 1 << 40
 
 
-@njit(cache=True)
+@borrowing
 def _stream(program, c, count, arena, now, after, room, steps, total):  # type: ignore[no-untyped-def]
     """Step ``count`` memoryless clusters of few ports, whose cells follow each other, in place."""
     port, value = program.port[c], program.value[c]
@@ -80,7 +81,7 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
         k += run
 
 
-@njit(cache=True)
+@borrowing
 def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[no-untyped-def]
     """Step ``count`` two-ports side by side by one step."""
     i, _ = _reach(program, program.port[c], 0, now, after, room)
@@ -97,7 +98,7 @@ def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[
     total[0] += np.float64(arrived) - np.float64(left)
 
 
-@njit(cache=True)
+@borrowing
 def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-def]
     """One row of a cluster's matrix over ``count`` numbers, from ``tile`` on in its samples; returns its energy."""
     first = program.first_row[program.pattern[c]]
@@ -135,7 +136,7 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
     return re * re + im * im
 
 
-@njit(cache=True)
+@borrowing
 def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
     """Copy ``count`` numbers to column ``j``; returns their energy."""
     energy = 0.0
@@ -144,7 +145,7 @@ def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
     return energy
 
 
-@njit(cache=True)
+@borrowing
 def _arrive(program, c, arena, inputs, span, step, x, at, offset, count):  # type: ignore[no-untyped-def]
     """Gather ``count`` numbers that arrive at a cluster and are fed into it; returns the energy that arrived."""
     port, first = program.port[c], program.source[c]
@@ -157,7 +158,7 @@ def _arrive(program, c, arena, inputs, span, step, x, at, offset, count):  # typ
     return energy
 
 
-@njit(cache=True)
+@borrowing
 def _depart(program, c, arrived, arena, seen, span, step, x, at, offset, tile, count, total):  # type: ignore[no-untyped-def]
     """Write what leaves a cluster and what probes see of it, and book its energy."""
     port, first = program.port[c], program.seen[c]
@@ -173,7 +174,7 @@ def _depart(program, c, arrived, arena, seen, span, step, x, at, offset, tile, c
     total[1] += lost
 
 
-@njit(cache=True)
+@borrowing
 def _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
     """Step a cluster without states, as many steps at once as lie side by side."""
     port, batch, width = program.port[c], program.batch, program.width[c]
@@ -195,11 +196,11 @@ def _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done,
         k += run
 
 
-@njit(cache=True)
+@borrowing
 def _stepwise(program, c, arena, memory, inputs, seen, span, x, y, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
     """Step a cluster with states, one step after the other."""
     if len(arena) == 1 and program.batch == 1:
-        step_sample(program, c, arena, memory, inputs, seen, span, now, after, room, done, steps, total)
+        step_sample(program, c, arena, memory, inputs, seen, span, y[0], at, now, after, room, done, steps, total)
         return
     port, batch, states = program.port[c], program.batch, program.states[c]
     ports, place = program.port[c + 1] - port, program.memory[c]
@@ -221,11 +222,10 @@ def _stepwise(program, c, arena, memory, inputs, seen, span, x, y, at, now, afte
         total[2] += program.energy[place + s] * _gather(x, ports + s, memory, (place + s) * batch, batch)
 
 
-@njit(cache=True)
-def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, now, after, room, aligned, done, steps, total):  # type: ignore[no-untyped-def]
+@borrowing
+def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, at, now, after, room, aligned, done, steps, total):  # type: ignore[no-untyped-def]
     """Step all runs of one chunk of work by one block."""
     before = control(np.uint32(FLUSH), np.uint32(FLUSH))
-    at = np.empty(program.columns, np.int64)
     for run in range(program.chunk[chunk], program.chunk[chunk + 1]):
         first, count, kind = program.cluster[run], program.count[run], program.kind[run]
         if kind == STRIP:
@@ -245,14 +245,7 @@ def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, now, after, 
     control(before, np.uint32(FLUSH))
 
 
-@njit(cache=True)
-def _tables(program):  # type: ignore[no-untyped-def]
-    """Room for what :func:`_locate` finds."""
-    classes = len(program.delay)
-    return np.zeros(2 * classes, np.int64), np.zeros(2 * classes, np.int64), np.zeros(classes, np.int64)
-
-
-@njit(cache=True)
+@borrowing
 def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-def]
     """Where the block that begins at ``step`` lies in the cells of every delay class, at both ends of its lines.
 
@@ -268,37 +261,37 @@ def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-
     return steps == program.block and step % program.block == 0
 
 
-@njit(cache=True)
-def step_clusters(program, arena, memory, inputs, seen, span, x, y, step, steps, totals):  # type: ignore[no-untyped-def]
+@borrowing
+def step_clusters(program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, steps, totals):  # type: ignore[no-untyped-def]
     """Advance every cluster by ``steps``, block by block.
 
     ``arena`` is ``[parts, cells]`` and ``memory`` ``[parts, states * batch]`` (real, or real and imaginary parts);
-    ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``x`` ``[slots, parts,
-    columns, tile]`` and ``y`` ``[slots, parts, columns * batch]`` are scratch, with a slot for each chunk where chunks run
-    side by side. ``totals`` ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in
-    amplitude^2.
+    ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``x`` ``[slots,
+    parts,
+    columns, tile]``, ``y`` ``[slots, parts, columns * batch]`` and ``at`` ``[slots, columns]`` are scratch, with a
+    slot for
+    each chunk where chunks run side by side; ``now``, ``after`` ``[2 * classes]`` and ``room`` ``[classes]`` too.
+    ``totals`` ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in amplitude^2.
     """
-    now, after, room = _tables(program)
     for done in range(0, steps, program.block):
         count = min(program.block, steps - done)
         aligned = _locate(program, step + done, count, now, after, room)
         for chunk in range(len(totals)):
             _chunk(
-                program, chunk, arena, memory, inputs, seen, span, x[0], y[0],
+                program, chunk, arena, memory, inputs, seen, span, x[0], y[0], at[0],
                 now, after, room, aligned, done, count, totals[chunk],
             )  # fmt: skip
 
 
 # Not the same function compiled twice: Numba's cache would take one for the other.
 @njit(cache=True, parallel=True)
-def step_clusters_parallel(program, arena, memory, inputs, seen, span, x, y, step, steps, totals):  # type: ignore[no-untyped-def]
+def step_clusters_parallel(program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, steps, totals):  # type: ignore[no-untyped-def]
     """As :func:`step_clusters`, with chunks side by side in every block."""
-    now, after, room = _tables(program)
     for done in range(0, steps, program.block):
         count = min(program.block, steps - done)
         aligned = _locate(program, step + done, count, now, after, room)
         for chunk in prange(len(totals)):
             _chunk(
-                program, chunk, arena, memory, inputs, seen, span, x[chunk], y[chunk],
+                program, chunk, arena, memory, inputs, seen, span, x[chunk], y[chunk], at[chunk],
                 now, after, room, aligned, done, count, totals[chunk],
             )  # fmt: skip

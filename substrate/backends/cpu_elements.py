@@ -82,9 +82,9 @@ def varactor_energy(charge, law):  # type: ignore[no-untyped-def]
 def varactor_mean(before, after, law):  # type: ignore[no-untyped-def]
     """Difference of stored energy over that of charge: the mean voltage on the way."""
     step, qs, q_edge = after - before, law[2], law[4]
-    room = 1.0
-    if law[1] > 1.0:  # near its largest charge a hyperabrupt junction bends within what is left
-        room = max(0.0, min(1.0, 1.0 + (1.0 - law[1]) * max(before, after) / qs))
+    # The law is a power of 1 + (1 - M) q / qs: it bends over charges of that times qs.
+    bend = (1.0 - law[1]) / qs
+    room = max(0.0, min(1.0 + bend * max(before, q_edge), 1.0 + bend * max(after, q_edge)))
     same = (before < q_edge) == (after < q_edge)
     if abs(step) > THIN * room * qs or (not same and abs(step) > 1e-5 * qs):
         return (varactor_energy(after, law) - varactor_energy(before, law)) / step

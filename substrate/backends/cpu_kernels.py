@@ -14,7 +14,8 @@ def settle_ports(new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbe
 
 @njit(cache=True, fastmath=False)
 def smooth(block: np.ndarray, memory: np.ndarray, share: float, out: np.ndarray) -> None:
-    """One-pole low-pass ``y += share (x - y)`` over ``[channels, steps, batch]``; ``memory`` is y, ``[channels, batch]``."""
+    """One-pole low-pass ``y += share (x - y)`` over ``[channels, steps, batch]``; ``memory`` is y, ``[channels,
+    batch]``."""
     channels, steps, batch = out.shape
     for c in range(channels):
         for k in range(steps):

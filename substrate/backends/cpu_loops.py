@@ -47,7 +47,12 @@ def control(typing_context, bits, mask):  # type: ignore[no-untyped-def]
 
 def loop(function: Any) -> Any:
     """An inner loop over contiguous numbers."""
-    return njit(cache=True, fastmath=FAST)(function)
+    return njit(cache=True, fastmath=FAST, _nrt=False)(function)
+
+
+def borrowing(function: Any) -> Any:
+    """A function that makes no arrays: without counts of who refers to one, which would cost more than the work."""
+    return njit(cache=True, _nrt=False)(function)
 
 
 @loop
@@ -137,7 +142,8 @@ def complex_two_ports(a, b, c, d, v, w):  # type: ignore[no-untyped-def]
 
 @loop
 def pair(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
-    """``out = v x + w y``, or ``out +=`` where there is ``more``; ``v`` and ``w`` are numbers. Returns the energy of out."""
+    """``out = v x + w y``, or ``out +=`` where there is ``more``; ``v`` and ``w`` are numbers. Returns the energy of
+    out."""
     energy = out.dtype.type(0.0)
     if more:
         for e in range(len(out)):

@@ -23,7 +23,7 @@ Layout = namedtuple(
 
 @njit(cache=True)
 def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-def]
-    """Rows ``first .. last`` of ``y = matrix x``, ``[parts, rows, batch]``; ``matrix`` is ``[parts, batch or 1, ...]``."""
+    """Rows ``first .. last`` of ``y = matrix x``, ``[parts, rows, batch]``; ``matrix`` ``[parts, batch or 1, ...]``."""
     shared, columns = matrix.shape[1] == 1, matrix.shape[3]
     for i in range(first, last):
         for p in range(parts):
@@ -139,7 +139,7 @@ def _newton(layout, c, b, rest, waves, charges, w, out):  # type: ignore[no-unty
                 break
             length *= 0.5
         if not (better and length > 0.1):
-            if size <= 1e2 * CLOSE * n * scale:  # as close as rounding lets it
+            if size <= 3e2 * CLOSE * n * scale:  # as close as rounding lets it
                 return True
             tried[:] = w - 0.5 * miss
         w[:] = tried

@@ -131,7 +131,7 @@ class _Builder:
         self._add("weight", group.weights, float)
         kind = _kind(group, self.parts)
         self._matrices(group, dense=kind == STREAM)
-        self._factors(group, single=self.parts == 1 and self.batch == 1)
+        self._factors(group, single=kind == STEPWISE and self.parts == 1 and self.batch == 1)
         self._runs(index, group, kind, base, end)
 
     def _matrices(self, group: ClusterGroup, dense: bool) -> None:

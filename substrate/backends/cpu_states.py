@@ -1,15 +1,17 @@
 """Compiled steps of a cluster with states for a single real sample: sums over the entries of each row, nothing else."""
 
 import numpy as np
-from numba import njit
+
+from substrate.backends.cpu_loops import borrowing, loop
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@loop
 def _row(values, columns, x, a, b, start):  # type: ignore[no-untyped-def]
     """Sum over entries ``a`` to ``b`` of a row, in any order; ``start + n`` is where the value of entry ``n`` lies."""
     total = x[0] - x[0]
     first = columns[a]
-    if columns[b - 1] - first == b - a - 1:  # no gaps: a plain product of two runs of numbers
+    # No gaps, and no padding, which repeats the last column: a plain product of two runs of numbers.
+    if columns[b - 1] - first == b - a - 1 and (b - a == 1 or columns[b - 2] < columns[b - 1]):
         for n in range(b - a):
             total += values[start + a + n] * x[first + n]
     else:
@@ -18,7 +20,7 @@ def _row(values, columns, x, a, b, start):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@loop
 def _few_sums(factors, place, rank, width, count, ports, states, x, sums, y):  # type: ignore[no-untyped-def]
     """``y = (diag(own) + left right) x``: a few sums over all columns, and what each row takes of them."""
     for r in range(rank):
@@ -37,8 +39,8 @@ def _few_sums(factors, place, rank, width, count, ports, states, x, sums, y):  #
         y[ports + s] += factors[place + s] * x[ports + s]
 
 
-@njit(cache=True)
-def step_sample(program, c, arena, memory, inputs, seen, span, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
+@borrowing
+def step_sample(program, c, arena, memory, inputs, seen, span, scratch, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
     """Step a cluster with states by ``steps``, one after the other; arrays are taken out of the program once."""
     port, states, place = program.port[c], program.states[c], program.memory[c]
     ports, sources, watched = program.port[c + 1] - port, program.sources[c], program.observed[c]
@@ -47,9 +49,9 @@ def step_sample(program, c, arena, memory, inputs, seen, span, now, after, room,
     source_row, seen_row, source, sight = program.source_row, program.seen_row, program.source[c], program.seen[c]
     first = program.first_row[program.pattern[c]]
     start, count = program.value[c] - rows[first], ports + states + watched
-    x, y = np.zeros(ports + states + sources + 1, arena.dtype), np.zeros(count, arena.dtype)
+    longest = len(scratch) // 3
+    x, y, sums = scratch[:longest], scratch[longest : 2 * longest], scratch[2 * longest :]
     factors, factor, rank, width = program.factors, program.factor[c], program.rank[c], ports + states + sources
-    at, sums = np.zeros(ports, np.int64), np.zeros(max(1, rank), arena.dtype)
     net = lost = stored = 0.0
     for s in range(states):
         x[ports + s] = memory[0, place + s]

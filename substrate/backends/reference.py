@@ -7,6 +7,7 @@ import numpy as np
 
 from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.reference_circuit import step_circuit
+from substrate.backends.reference_functions import PHI, SLOPE, error_wave
 from substrate.backends.reference_nonlinear import stored_energy
 from substrate.backends.reference_reciprocal import KERNELS as RECIPROCAL
 from substrate.noise import normals
@@ -26,35 +27,10 @@ from substrate.plan import (
 
 Wave = list[list[float]]  # [channels][batch], one step
 
-PHI = {
-    "tanh": math.tanh,
-    "relu": lambda v: max(v, 0.0),
-    "sigmoid": lambda v: 0.5 * (1.0 + math.tanh(0.5 * v)),
-    "softplus": lambda v: max(v, 0.0) + math.log1p(math.exp(-abs(v))),
-    "identity": lambda v: v,
-}
-SLOPE = {
-    "tanh": lambda v: 1.0 - math.tanh(v) ** 2,
-    "relu": lambda v: 1.0 if v > 0.0 else 0.0,
-    "sigmoid": lambda v: PHI["sigmoid"](v) * (1.0 - PHI["sigmoid"](v)),
-    "softplus": lambda v: PHI["sigmoid"](v),
-    "identity": lambda v: 1.0,
-}
-
 
 def energy(wave: Wave) -> float:
     """Sum of squares of one step of a wave."""
     return math.fsum(value * value for row in wave for value in row)
-
-
-def error_wave(loss: str, z: list[float], y: list[float]) -> list[float]:
-    """dPhi/dz of one sample."""
-    if loss == "mse":
-        return [a - b for a, b in zip(z, y, strict=True)]
-    peak = max(z)
-    weights = [math.exp(a - peak) for a in z]
-    total = sum(weights)
-    return [sum(y) * w / total - b for w, b in zip(weights, y, strict=True)]
 
 
 class Stepper:

@@ -1,4 +1,4 @@
-"""Control cells, shunt admittances and series impedances in plain loops: solved anew at every step from their own laws."""
+"""Control cells, shunt admittances and series impedances in plain loops: solved anew at every step."""
 
 import math
 from typing import Any

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from substrate.backends.reference_control import CONTROL_PASSES
+from substrate.backends.reference_functions import PHI, SLOPE, error_wave
 from substrate.plan import INJECTED, NET_FORWARD, Pass
 
 Wave = list[list[float]]
@@ -79,8 +80,6 @@ def ideal_source(stepper: Any, step: Pass) -> None:
 
 def reciprocal_activation(stepper: Any, step: Pass) -> None:
     """Find each channel's voltage by Newton's method from the last one, halving the step while it does not help."""
-    from substrate.backends.reference import PHI, SLOPE
-
     node, name = stepper.plan.nodes[step.node], stepper.plan.node_names[step.node]
     phi, slope = PHI[node.function], SLOPE[node.function]
     z1, z2 = step.z
@@ -124,8 +123,6 @@ def _root(phi: Any, slope: Any, a1: float, a2: float, ratio: float, start: float
 
 def reciprocal_load(stepper: Any, step: Pass) -> None:
     """Solve ``v + z beta dPhi(v) = a`` by damped fixed point and Newton with a numerical Jacobian solve."""
-    from substrate.backends.reference import error_wave
-
     node, name = stepper.plan.nodes[step.node], stepper.plan.node_names[step.node]
     z, a = step.z[0], stepper.signals[step.inputs[0]]
     target, warm = _columns(stepper.state.inputs[name].astype(float).tolist()), stepper.state.voltages[name]

@@ -136,7 +136,9 @@ class _Differences:
         self.trip = max(2, round(2.0 * forward_delay(network) / dt))
         self.line = [stage.name for stage in chain(network) if stage.kind == "line"][-1]
         impedance = next(line.impedance for line in self.simulation.plan.lines if line.name == self.line)
-        self.scale = 2.0 * np.sqrt(impedance / NOMINAL_IMPEDANCE) if quiet.nodes[OUTPUT].law == "reciprocal_load" else 1.0
+        self.scale = (
+            2.0 * np.sqrt(impedance / NOMINAL_IMPEDANCE) if quiet.nodes[OUTPUT].law == "reciprocal_load" else 1.0
+        )
 
     def value(self, changes: Mapping[str, np.ndarray]) -> float:
         """Mean loss with some parameters changed."""
@@ -198,9 +200,9 @@ def audit(
 ) -> Audit:
     """Compare the port gradients of every form of a layered network on one batch, ``x[samples, inputs]``, ``y``.
 
-    The network as given (steps of ``dt``), matched, transformer nudged by ``beta`` (one-sided, centred), ladder, and central
-    differences of ``entries`` entries per port; then the slopes of the errors in h, and in beta with and without
-    ``resistance`` in the lines. Everything at absolute zero, in float64. Raises NetworkError when it is no chain.
+    The network as given (steps of ``dt``), matched, transformer nudged by ``beta`` (one-sided, centred), ladder, and
+    central differences of ``entries`` entries per port; then the slopes of the errors in h, and in beta with and
+    without ``resistance`` in the lines. All at absolute zero, in float64. Raises NetworkError when it is no chain.
 
     >>> from substrate import Line
     >>> from substrate.learning.layered import layered
@@ -291,14 +293,19 @@ class _Auditor:
         one, two = [], []
         try:
             for beta in BETAS:
-                up, down = (port_gradient(nudged(network, b), self.x, self.y, TICK, self.backend) for b in (beta, -beta))
+                up, down = (
+                    port_gradient(nudged(network, b), self.x, self.y, TICK, self.backend) for b in (beta, -beta)
+                )
                 one.append(_error(up.gradient, exact))
                 two.append(_error({k: 0.5 * (up.gradient[k] + down.gradient[k]) for k in exact}, exact))
         except DivergenceError as error:
             self.failures[f"{name}, slopes in beta"] = str(error)
             return []
         expected = (float("nan"),) * 2 if name == "lossless" else (1.0, 2.0)
-        pairs: Sequence[tuple[str, list[float], float]] = (("one-sided", one, expected[0]), ("centred", two, expected[1]))
+        pairs: Sequence[tuple[str, list[float], float]] = (
+            ("one-sided", one, expected[0]),
+            ("centred", two, expected[1]),
+        )
         return [Slope(f"{name}, {kind}", "beta", BETAS, tuple(errors), slope) for kind, errors, slope in pairs]
 
 

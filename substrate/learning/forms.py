@@ -1,4 +1,4 @@
-"""The same layered network in another form: matched, transformer, or with resistance in its lines; and ready to be audited."""
+"""The same layered network in another form: matched, transformer, with resistance in its lines, or cold."""
 
 from dataclasses import replace
 
@@ -11,7 +11,9 @@ from substrate.nodes.control import SeriesImpedance
 from substrate.nodes.reciprocal import ReciprocalLoad
 
 TICK = 1e-12  # s, delay of the lines of a derived form; nothing at rest depends on it
-LOWPASS = 3.0  # time constant of a derived form's low-pass, in ticks: settles fastest for random layers (docs/theory.md)
+LOWPASS = (
+    3.0  # time constant of a derived form's low-pass, in ticks: settles fastest for random layers (docs/theory.md)
+)
 
 
 def in_family(network: Network, family: str, beta: float = 1.0, line: Line | None = None) -> Network:

@@ -1,4 +1,4 @@
-"""The LC ladder of a layered network: the plain leapfrog of the hyperbolic initial value problem, with its Courant bound."""
+"""The LC ladder of a layered network: the wave equation by plain leapfrog, with its Courant bound beside it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Ladder:
         self.dt = 0.9 * self.bound if dt is None else dt
         if not 0.0 < self.dt < self.bound:
             raise NetworkError(
-                f"The ladder's step dt={self.dt!r} must be above 0 and below its Courant bound {self.bound:.6g} (units of "
+                f"The ladder's step dt={self.dt!r} must be above 0 and below its Courant bound {self.bound:.6g} (unit "
                 "sqrt(L C)); lower dt, the damping or the norm of the largest weights"
             )
         self.steps = 0
@@ -157,12 +157,12 @@ class Ladder:
         if not np.isfinite(stored) or stored > RUNAWAY * supplied * gain:
             grown = min(("activations", "load"), key=lambda name: self.ledger[name])
             raise DivergenceError(
-                f"The ladder ran away at time {self.steps * self.dt:.6g} (units of sqrt(L C), step {self.steps}): the ledger "
-                f"column that grew most is {grown!r}; lower beta, raise the damping, or lower dt"
+                f"The ladder ran away at time {self.steps * self.dt:.6g} (unit sqrt(L C), step {self.steps}): the "
+                f"ledger column that grew most is {grown!r}; lower beta, raise the damping, or lower dt"
             )
 
     def settle(self, tolerance: float = 1e-13, limit: int = 200_000, look_every: int = 50) -> "LadderRest":
-        """Step until all voltages and currents change by less than ``tolerance``, relative, over ``look_every`` steps."""
+        """Step until all voltages and currents change by less than ``tolerance`` of themselves over ``look_every``."""
         residual, start = float("inf"), self.steps
         while self.steps - start < limit:
             before = np.concatenate([w.ravel() for w in (*self.voltages, *self.currents)])
@@ -178,7 +178,7 @@ class Ladder:
         return LadderRest(self.steps - start, residual, residual <= tolerance)
 
     def gradient(self) -> dict[str, np.ndarray]:
-        """``dJ/dW = i v^T / beta`` and ``dJ/dbias = i / beta`` of the batch-mean loss, by parameter, as it stands now."""
+        """``dJ/dW = i v^T / beta`` and ``dJ/dbias = i / beta`` of the batch-mean loss, by parameter, as of now."""
         found, scale = {}, 1.0 / (self.beta * self.x.shape[1])
         for layer, current, hidden in zip(self.layers, self.currents, self.hidden, strict=True):
             found[f"{layer.name}.matrix"] = scale * current @ hidden.T

@@ -83,8 +83,8 @@ class Plant:
 class Relaxed:
     """Where the waves came to rest: states ``[n, N + 1]``, costates ``[n, N]``, controls ``[m, N]``, and how well.
 
-    ``residual`` is the largest violation of any stationarity condition over the largest costate or state; ``cost`` that of
-    the controls with the states they really lead to. ``history[looks, 3]`` holds time, residual and stored energy.
+    ``residual`` is the largest violation of any stationarity condition over the largest costate or state; ``cost`` that
+    of the controls with the states they really lead to. ``history[looks, 3]`` holds time, residual and stored energy.
     """
 
     states: Array
@@ -109,13 +109,15 @@ def relax(
 ) -> Relaxed:
     """Let state voltages, costate currents and control ports move at once until the maximum principle holds.
 
-    ``C x' = I_k - F_x^T I_(k+1) - h dL/dx``, ``L p' = F(x, u) - x_next``, ``u' = -mobility (h dL/du + F_u^T I)`` by leapfrog,
-    with ``I = p + damping (F - x_next)``. ``guess`` are controls ``[m, N]`` to start from, with the states they lead to.
+    ``C x' = I_k - F_x^T I_(k+1) - h dL/dx``, ``L p' = F(x, u) - x_next``, ``u' = -mobility (h dL/du + F_u^T I)`` by
+    leapfrog, with ``I = p + damping (F - x_next)``. ``guess`` are controls ``[m, N]`` to start from.
     Settles at strict local minima once ``damping`` is large enough; not at every stationary point.
     Raises DivergenceError when it runs away. Source: ``docs/theory.md``, section "Control".
     """
     if damping < 0.0 or mobility <= 0.0:
-        raise NetworkError(f"damping must be at least 0 and mobility above 0, but they are {damping!r} and {mobility!r}")
+        raise NetworkError(
+            f"damping must be at least 0 and mobility above 0, but they are {damping!r} and {mobility!r}"
+        )
     return _Relaxation(plant, guess, damping, mobility).run(tolerance, limit, look_every)
 
 
@@ -162,9 +164,14 @@ class _Relaxation:
             dx[:, -1] = -change[:, -1]
         one = np.ones_like(u)
         curved = plant.running_slope(x[:, :-1] + tiny, u + tiny * one), plant.running_slope(x[:, :-1], u)
-        bend = plant.h * max(
-            float(np.abs(curved[0][0] - curved[1][0]).max()), self.mobility * float(np.abs(curved[0][1] - curved[1][1]).max())
-        ) / tiny
+        bend = (
+            plant.h
+            * max(
+                float(np.abs(curved[0][0] - curved[1][0]).max()),
+                self.mobility * float(np.abs(curved[0][1] - curved[1][1]).max()),
+            )
+            / tiny
+        )
         ends = plant.terminal_slope(x[:, -1] + tiny), plant.terminal_slope(x[:, -1])
         bend += float(np.abs(ends[0] - ends[1]).max()) / tiny
         # (K dt)^2 + 2 dt (damping K^2 + bend) < 4, as in the ladder of a layered network.
@@ -189,9 +196,10 @@ class _Relaxation:
             residual = max(float(np.abs(w).max()) for w in (across, into, effort)) / scale
             history.append((self.time, residual, 0.5 * float(np.sum(self.x**2) + np.sum(self.p**2))))
             if not np.isfinite(residual):
+                before = history[-2][1] if len(history) > 1 else float("nan")
                 raise DivergenceError(
-                    f"The control ladder ran away at time {self.time:.6g} (step {self.done}), the residual was "
-                    f"{history[-2][1] if len(history) > 1 else float('nan'):.3g} before; raise damping, or start from another guess"
+                    f"The control ladder ran away at time {self.time:.6g} (step {self.done}), its residual was "
+                    f"{before:.3g} before; raise damping, or start from another guess"
                 )
         cost = self.plant.cost(self.u)
         return Relaxed(self.x, self.p, self.u, cost, self.done, residual, residual <= tolerance, np.array(history))

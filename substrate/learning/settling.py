@@ -9,7 +9,8 @@ from substrate.simulation import Simulation
 
 @dataclass(frozen=True)
 class Settling:
-    """How a network came to rest: steps taken, and the change of the field over the last while, relative to the field."""
+    """How a network came to rest: steps taken, and the change of the field over the last while, relative to the
+    field."""
 
     steps: int
     residual: float

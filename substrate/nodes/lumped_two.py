@@ -143,7 +143,8 @@ class _Resonator(_Composed):
 class SeriesRLC(_Resonator):
     """R (ohm), L (H) and C (F) in series, R at ``temperature`` (K); a part that is None is left out.
 
-    Raises NetworkError. Source: Fettweis 1986 (series adaptor); trapezoidal, so the resonance lies at tan(w dt / 2) = w0 dt / 2.
+    Raises NetworkError. Source: Fettweis 1986 (series adaptor); trapezoidal: resonant at
+    tan(w dt / 2) = w0 dt / 2.
 
     >>> len(SeriesRLC(1.0, 1e-9, 1e-12).scattering([50.0], dt=1e-12).energy)
     2

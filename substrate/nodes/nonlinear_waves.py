@@ -82,8 +82,9 @@ class SaturableAbsorber(NonlinearTwoPort):
         # W(x exp(x - A)) / x = exp(x - A - w), with w = W(x exp(x - A)) = wrightomega(log x + x - A).
         log = np.log(np.where(power > 0.0, power, 1.0))
         passed = np.where(power > 0.0, wrightomega(log + power - self._absorbance).real, 0.0)
-        factor = np.exp(0.5 * (power - self._absorbance - passed)) * amplitude(self.residual_db)
-        return wave * factor
+        thin = np.exp(0.5 * np.minimum(power - self._absorbance - passed, 0.0))
+        factor = np.where(power > 1.0, np.sqrt(passed / np.where(power > 1.0, power, 1.0)), thin)
+        return wave * factor * amplitude(self.residual_db)
 
     def small_signal(self) -> Any:
         """See :class:`NonlinearTwoPort`."""

@@ -89,7 +89,8 @@ def _relocated(s: np.ndarray, responses: np.ndarray, a: np.ndarray, b: np.ndarra
     rows = []
     for h in responses:
         system = _real(np.concatenate([phi, -h[:, None] * phi], axis=1))
-        rows.append(np.linalg.qr(system, mode="r")[order + 1 :, order + 1 :])
+        triangle: np.ndarray = np.linalg.qr(system).R
+        rows.append(triangle[order + 1 :, order + 1 :])
     # The weight's real part shall be 1 on the mean, so that it cannot vanish.
     scale = np.linalg.norm(responses) / len(s)
     rows.append(scale * phi.real.sum(axis=0)[None])

@@ -123,7 +123,8 @@ class ReciprocalLoad(Node):
 
 @dataclass(frozen=True)
 class Launcher(Node):
-    """From the matched to the reciprocal family: the arriving wave ``x`` becomes a voltage, the current it draws a wave.
+    """From the matched to the reciprocal family: the arriving wave ``x`` becomes a voltage, the current it draws a
+    wave.
 
     Left: forward ``x``, backward ``i / beta``; right: ``v = x``. ``beta`` is that of the reciprocal load further on.
 

@@ -1,4 +1,4 @@
-"""Fractional delays: the errors a plan reports are the errors measured; filters neither gain nor lose what they should not."""
+"""Fractional delays: the errors a plan reports are those measured; filters keep the energy they should."""
 
 import numpy as np
 import pytest
@@ -93,9 +93,9 @@ def test_free_spectral_range_at_the_carrier(round_trip):
 def thiran_response(network: Network, frequency: float) -> complex:
     """One pass of the ring's line at ``frequency`` (1/steps), measured alone."""
     return complex(
-        scattering_parameters(
-            matched(network.connections["ring"].line), [frequency / DT], ports=["src", "end"], dt=DT
-        )["end", "src"][0]
+        scattering_parameters(matched(network.connections["ring"].line), [frequency / DT], ports=["src", "end"], dt=DT)[
+            "end", "src"
+        ][0]
         * 10 ** (0.3 / 20)
     )
 
@@ -112,9 +112,7 @@ def test_a_ring_settles_to_its_frequency_response(backend):
     assert np.allclose(last, exact, atol=1e-9)
 
 
-@given(
-    st.floats(4.6, 40.0), st.integers(1, 5), st.floats(5.0, 500.0), st.floats(5.0, 500.0), st.integers(0, 2**32 - 1)
-)
+@given(st.floats(4.6, 40.0), st.integers(1, 5), st.floats(5.0, 500.0), st.floats(5.0, 500.0), st.integers(0, 2**32 - 1))
 def test_allpass_lines_keep_energy(delay, order, first, second, seed):
     """Between lossless ends a Thiran line keeps what is in it to rounding, whatever its length and order."""
     rng = np.random.default_rng(seed)
@@ -161,7 +159,11 @@ def test_whole_delays_need_no_filter():
     ("line", "error", "words"),
     [
         (lambda: Line(DT, fractional="cubic"), NetworkError, "fractional must be one of none, linear, thiran"),
-        (lambda: Line(2.5 * DT, fractional="thiran", order=4), CompileError, "too short for a thiran filter of order 4"),
+        (
+            lambda: Line(2.5 * DT, fractional="thiran", order=4),
+            CompileError,
+            "too short for a thiran filter of order 4",
+        ),
         (lambda: Line(0.5 * DT, fractional="linear"), CompileError, "must last at least one step"),
         (lambda: Line(5.5 * DT, fractional="linear", loss_db=1.0, temperature=300.0), CompileError, "warm"),
     ],
@@ -175,7 +177,9 @@ def test_wide_nodes_have_no_place_for_a_filter():
     from substrate import DataSource, Load
 
     net = Network()
-    net.connect(net.add(DataSource(1), "x"), net.add(Load(1, "mse"), "load"), Line(2.5 * DT, fractional="thiran", order=1))
+    net.connect(
+        net.add(DataSource(1), "x"), net.add(Load(1, "mse"), "load"), Line(2.5 * DT, fractional="thiran", order=1)
+    )
     with pytest.raises(CompileError, match="needs filters at its ends, which 'x' has no place for"):
         compile_network(net, DT)
 

@@ -59,9 +59,11 @@ def step_after_a_metre(t: float) -> float:
     """Carson 1926; the numbers of V8 come out of it."""
     s, delay = R / (2 * L), 5 * NS
     tail = quad(
-        lambda y: np.exp(-s * (y - np.sqrt(y * y - delay * delay)))
-        * i1e(s * np.sqrt(y * y - delay * delay))
-        / np.sqrt(y * y - delay * delay),
+        lambda y: (
+            np.exp(-s * (y - np.sqrt(y * y - delay * delay)))
+            * i1e(s * np.sqrt(y * y - delay * delay))
+            / np.sqrt(y * y - delay * delay)
+        ),
         delay,
         t,
         epsabs=0.0,
@@ -136,7 +138,8 @@ def test_v4_quarter_wave_by_its_physics():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_plan_is_as_exact_as_it_says(name):
-    """Scattering of what is stepped against the exact medium, between matched ends, at frequencies the fit never saw."""
+    """Scattering of what is stepped against the exact medium, between matched ends, at frequencies the fit never
+    saw."""
     line, dt = KINDS[name], 10 * PS
     z = line.impedance
     net = between(line, VoltageSource(resistance=z), Resistor(z))
@@ -165,7 +168,8 @@ def test_more_poles_are_more_exact():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_backends_agree_and_the_ledger_closes(name):
-    """Mismatched, with a capacitor and a random drive; what lines took is what entered them and never less than nothing."""
+    """Mismatched, with a capacitor and a random drive; what lines took is what entered them and never less than
+    nothing."""
     rng, dt = np.random.default_rng(5), 50 * PS
     net = Network()
     net.add(ParallelJunction(3), "tee")
@@ -203,7 +207,8 @@ RLGC = st.builds(
 @given(RLGC, PASSIVE_END, st.sampled_from([0.0, 1.0, 20.0, 300.0]), st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_passive_lines_never_give_more_than_they_took(line, end, resistance, seed):
-    """Whatever R, L, G, C, order and ends: the energy that entered the line is never below zero, and the run dies away."""
+    """Whatever R, L, G, C, order and ends: the energy that entered the line is never below zero, and the run dies
+    away."""
     dt, rng = 20 * PS, np.random.default_rng(seed)
     with np.errstate(all="raise", under="ignore"):
         net = between(line, VoltageSource(Samples(rng.normal(size=60), dt), resistance), end)
@@ -240,18 +245,24 @@ def test_charged_lines_begin_at_rest():
         RlgcLine(1.0, R, L, 0.0, C, voltage=2.0),
         RcLine(1e-3, 100e3, 100e-12, voltage=2.0),
     ):
-        traces = simulate(between(line, Open(), Open()), 10 * NS, 10 * PS, ["src.voltage", "end.voltage", "end.current"])
+        traces = simulate(
+            between(line, Open(), Open()), 10 * NS, 10 * PS, ["src.voltage", "end.voltage", "end.current"]
+        )
         assert traces["src.voltage"] == pytest.approx(2.0, abs=1e-6)
         assert traces["end.voltage"] == pytest.approx(2.0, abs=1e-6)
         assert np.abs(traces["end.current"]).max() < 1e-12
-    leaking = simulate(between(Line(NS, 50.0, loss_db=2.0, voltage=1.0), Open(), Open()), 5 * NS, 10 * PS, ["end.voltage"])
+    leaking = simulate(
+        between(Line(NS, 50.0, loss_db=2.0, voltage=1.0), Open(), Open()), 5 * NS, 10 * PS, ["end.voltage"]
+    )
     # R/L = G/C: a uniform voltage decays like a travelling wave.
     assert leaking["end.voltage"] == pytest.approx(10 ** (-0.1 * leaking.time / NS), rel=1e-9)
 
 
 def test_a_discharged_lossy_line_gives_all_its_charge():
     dt = 20 * PS
-    traces = simulate(between(RlgcLine(1.0, R, L, 0.0, C, voltage=1.0), Resistor(50.0), Open()), 400 * NS, dt, ["src.current"])
+    traces = simulate(
+        between(RlgcLine(1.0, R, L, 0.0, C, voltage=1.0), Resistor(50.0), Open()), 400 * NS, dt, ["src.current"]
+    )
     assert traces["src.current"][0] == pytest.approx(0.01, rel=3e-4)
     assert traces["src.current"].sum() * dt == pytest.approx(C, rel=2e-3)
 
@@ -260,7 +271,9 @@ def test_diffusive_delay(backend):
     """Half of a step after 0.379 R C l^2 (0.38 in the textbooks) at the open end of an ideally driven wire."""
     line, dt = RcLine(1e-3, 100e3, 100e-12, modes=8), 0.05 * PS
     tau = 100e3 * 100e-12 * 1e-6
-    traces = simulate(between(line, VoltageSource(Step(1.0), 0.0), Open()), 30 * PS, dt, ["end.voltage"], backend=backend)
+    traces = simulate(
+        between(line, VoltageSource(Step(1.0), 0.0), Open()), 30 * PS, dt, ["end.voltage"], backend=backend
+    )
     k = np.arange(60)
     time = traces.time - dt / 2
     series = 4 / np.pi * (-1.0) ** k / (2 * k + 1) * np.exp(-(((k + 0.5) * np.pi) ** 2) * time[:, None] / tau)
@@ -273,7 +286,8 @@ def test_diffusive_delay(backend):
 
 
 def test_optical_phase_of_many_cycles():
-    """Index times length over wavelength, 9.5e8 cycles in a kilometre of fibre: the part of a cycle left is right to 1e-6."""
+    """Index times length over wavelength, 9.5e8 cycles in a kilometre of fibre: the part of a cycle left is right to
+    1e-6."""
     from fractions import Fraction
 
     cycles = Fraction(1000) * Fraction(14682, 10000) / Fraction(1550, 10**9)
@@ -283,7 +297,8 @@ def test_optical_phase_of_many_cycles():
 
 
 def test_optical_carriers_follow_the_group_index():
-    """Two carriers one free spectral range apart, c / (n_g L), turn by one cycle more: to second order in the offset."""
+    """Two carriers one free spectral range apart, c / (n_g L), turn by one cycle more: to second order in the
+    offset."""
     length, n_g, reference = 1e-3, 4.19088, 1.55e-6
     frequency = 299792458.0 / reference
     fsr = 299792458.0 / (n_g * length)
@@ -304,7 +319,9 @@ def test_dispersion_turns_an_offset_as_it_should(dispersion, backend):
     reported = compile_network(net, dt).accuracies["w"]
     exact = scattering_parameters(net, [offset], ports=["src", "end"])["end", "src"][0]
     beta_2 = -dispersion * 1.55e-6**2 / (2 * np.pi * 299792458.0)
-    plain = np.exp(-1j * (2 * np.pi * offset * line.delay + 0.5 * beta_2 * length * (2 * np.pi * offset) ** 2 + line.phase))
+    plain = np.exp(
+        -1j * (2 * np.pi * offset * line.delay + 0.5 * beta_2 * length * (2 * np.pi * offset) ** 2 + line.phase)
+    )
     assert abs(exact - plain) < 1e-7
     stepped = scattering_parameters(net, [offset], ports=["src", "end"], dt=dt)["end", "src"][0]
     assert abs(stepped - exact) <= reported.error_below * 1.001 + 1e-6

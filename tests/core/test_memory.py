@@ -13,7 +13,8 @@ from .chains import DT, chain_of, samples
 
 @pytest.mark.parametrize("delays", [[1, 1, 1], [2, 3, 1]])
 def test_a_new_batch_every_tick_gives_each_its_gradient(backend, delays):
-    """Frozen parameters: at step t the port of layer k hears the exact gradient of the batch sent 2 x total(k) before."""
+    """Frozen parameters: at step t the port of layer k hears the exact gradient of the batch sent 2 x total(k)
+    before."""
     sizes, count, total = [4, 5, 3, 2], 30, sum(delays)
     network = chain_of(sizes, delays, memory=True)
     simulation = Simulation(compile_network(network, dt=DT), batch=2, backend=backend)

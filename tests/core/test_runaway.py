@@ -8,7 +8,7 @@ from substrate.circuit_run import run_circuit
 from substrate.errors import DivergenceError
 from substrate.learning.layered import layered
 from substrate.netfile import Circuit, SimulationSettings
-from substrate.nodes import Attenuator, Isolator, Resistor, VoltageSource
+from substrate.nodes import Resistor, VoltageSource
 from substrate.nodes.photonic import Amplifier, Coupler, LaserSource
 from substrate.record import RunReader
 from substrate.runaway import LAYERED_MARGIN
@@ -19,7 +19,9 @@ from tests.core.chains import DT, chain_of, samples
 def nudged(beta, lowpass=3.0, activation="identity", target=1.0, seed=0, sizes=(6, 5, 4)):
     """A transformer network held at a random input, its load pulling towards ``target``."""
     line = Line(DT, lowpass=lowpass * DT)
-    net = layered(list(sizes), line=line, weights="transformer", activation=activation, loss="mse", beta=beta, seed=seed)
+    net = layered(
+        list(sizes), line=line, weights="transformer", activation=activation, loss="mse", beta=beta, seed=seed
+    )
     simulation = Simulation(compile_network(net, DT), batch=2)
     x, _ = samples(net, 2, seed)
     simulation.hold({"input": x, "load": np.full((2, sizes[-1]), target)})
@@ -32,7 +34,7 @@ def test_a_load_that_feeds_energy_in_is_named():
         simulation.run(5000)
     message = str(caught.value)
     assert message.startswith(f"The waves grew beyond all bounds at t = {simulation.time:.6g} s, with ")
-    assert "'gain', at load (" in message and "bring beta closer to zero" in message
+    assert "'gain', at load (" in message and "bring beta closer to 0" in message
     stored = simulation.stepper.stored_energy()
     assert stored < 1e12  # long before overflow
     assert stored > LAYERED_MARGIN * np.sum(simulation.state.inputs["input"] ** 2)
@@ -41,11 +43,10 @@ def test_a_load_that_feeds_energy_in_is_named():
 
 
 def test_an_undamped_curved_network_pumps_itself():
-    """physics.md 3: the current through a curved activation is a conductance of either sign."""
+    """The current through a curved activation is a conductance of either sign."""
     simulation = nudged(beta=1.0, lowpass=0.0, activation="tanh", target=30.0, sizes=(2, 2, 1))
     with pytest.raises(DivergenceError, match=r"'gain', at (phi1|load) .*lower the load's beta|'gain', at load"):
-        for _ in range(60):
-            simulation.run(2000)
+        simulation.run(60_000)
     assert simulation.take_ledger().residual < 1e-10
 
 
@@ -70,7 +71,12 @@ def test_large_weights_are_no_runaway():
 def amplifying_ring(gain_db):
     """A ring with an amplifier in it, fed through a coupler."""
     net = Network()
-    for name, node in (("laser", LaserSource(Step(1e-3))), ("coupler", Coupler(0.1)), ("amplifier", Amplifier(gain_db)), ("sink", Resistor(50.0))):
+    for name, node in (
+        ("laser", LaserSource(Step(1e-3))),
+        ("coupler", Coupler(0.1)),
+        ("amplifier", Amplifier(gain_db)),
+        ("sink", Resistor(50.0)),
+    ):
         net.add(node, name)
     ports = [port.name for port in net.nodes["coupler"].ports]
     line = Line(4e-12)
@@ -89,7 +95,7 @@ def test_circuits_above_threshold_run_away_and_keep_their_traces():
     traces = caught.value.traces
     seen = traces["sink.power"]
     assert 100 < len(seen) == len(traces.time) < 400_000
-    assert np.isfinite(seen).all() and seen[-16:].max() > 1e3 * seen[84:100].max()
+    assert np.isfinite(seen).all() and seen[-1] > 1e3 * seen[60] > 0.0
     assert traces.ledger["gain"] > 0.0
 
 

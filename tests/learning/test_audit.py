@@ -8,8 +8,7 @@ from typer.testing import CliRunner
 
 from substrate import Line
 from substrate.cli import app
-from substrate.learning.audit import audit, compare, port_gradient
-from substrate.learning.audit import Heard
+from substrate.learning.audit import Heard, audit, compare, port_gradient
 from substrate.learning.backprop import Backprop, relative_error
 from substrate.learning.forms import cold, in_family, nudged, with_series_resistance
 from substrate.learning.layered import layered
@@ -31,7 +30,14 @@ def found():
 
 def test_every_form_hears_the_gradient(found):
     assert found.passed and not found.failures
-    assert {row.form for row in found.rows} >= {"as given", "matched", "transformer", "centred", "ladder", "finite difference"}
+    assert {row.form for row in found.rows} >= {
+        "as given",
+        "matched",
+        "transformer",
+        "centred",
+        "ladder",
+        "finite difference",
+    }
     for row in found.rows:
         assert row.settled
         if row.form.startswith("resistive"):
@@ -52,7 +58,9 @@ def test_slopes(found):
 
 
 def test_resistance_is_what_makes_nudging_inexact(found):
-    errors = {form: max(row.error for row in found.rows if row.form == form) for form in ("resistive", "resistive centred")}
+    errors = {
+        form: max(row.error for row in found.rows if row.form == form) for form in ("resistive", "resistive centred")
+    }
     assert errors["resistive"] > 1e-5 > errors["resistive centred"] > 1e-9
 
 

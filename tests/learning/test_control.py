@@ -1,4 +1,4 @@
-"""Optimal control on waves: Riccati as an input admittance, paths as voltages, and the nonlinear ladder beside solvers."""
+"""Optimal control on waves: Riccati as input admittance, paths as voltages, the nonlinear ladder beside solvers."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,18 @@ def random_problem(seed=0, n=4, m=2):
     """Unstable plant, dense costs."""
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(n, n))
-    return LinearQuadratic(rng.normal(size=(n, n)) * 0.7, rng.normal(size=(n, m)), root @ root.T / n, np.diag([1.0, 2.0]))
+    return LinearQuadratic(
+        rng.normal(size=(n, n)) * 0.7, rng.normal(size=(n, m)), root @ root.T / n, np.diag([1.0, 2.0])
+    )
 
 
 def riccati(p: LinearQuadratic) -> np.ndarray:
     return solve_discrete_are(p.dynamics, p.inputs, p.cost, p.effort)
 
 
-def optimal_path(p: LinearQuadratic, terminal: np.ndarray, steps: int, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def optimal_path(
+    p: LinearQuadratic, terminal: np.ndarray, steps: int, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """States and controls by the backward Riccati recursion."""
     gains, y = [], terminal
     for _ in range(steps):

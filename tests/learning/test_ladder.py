@@ -76,7 +76,7 @@ def test_without_damping_energy_is_conserved_but_for_what_the_source_does():
 
 
 def test_the_courant_bound_is_where_it_becomes_unstable():
-    """One weight of 3 behind a bias-free identity: K = [[-1, 0], [3, -1]] has the norm s, and 2 / s is the exact limit."""
+    """One weight of 3 behind an identity: K = [[-1, 0], [3, -1]] has the norm s, and 2 / s is the exact limit."""
     network = layered([1, 1, 1], line=Line(1e-12), activation="identity", loss="mse", bias=False)
     network.nodes["w2"].matrix[...] = 3.0
     exact = 2.0 / np.linalg.norm([[-1.0, 0.0], [3.0, -1.0]], 2)
