@@ -81,8 +81,8 @@ class _CircuitBuilder:
                 placed = self._place(names)
             except ValueError as error:  # arrays of different lengths, or numbers that are none
                 raise CompileError(
-                    f"The numbers of {', '.join(names[:4])} and the lines there do not fit together ({error}); give finite "
-                    "single numbers, or one for each sample of the batch"
+                    f"The numbers of {', '.join(names[:4])} and the lines there do not fit together ({error}); give "
+                    "finite single numbers, or one for each sample of the batch"
                 ) from error
             batched = placed.matrix.shape[0] if placed.matrix.shape[0] > 1 else 1
             key = (*placed.cluster.shape[:2], len(placed.drives), placed.cluster.observed, placed.metered, batched)
@@ -111,8 +111,8 @@ class _CircuitBuilder:
         kinds = [is_circuit(self.network, port.node) for port in (connection.first, connection.second)]
         if kinds[0] != kinds[1]:
             raise CompileError(
-                f"{connection.first} and {connection.second} are joined without delay, but only one of them is a circuit "
-                "node; put a line between them"
+                f"{connection.first} and {connection.second} are joined without delay, but only one of them is a "
+                "circuit node; put a line between them"
             )
 
     def _components(self) -> list[list[str]]:

@@ -61,8 +61,8 @@ def collapse(
         system = np.eye(len(joined)) - swapped[:, :, joined]
         if np.any(np.linalg.cond(system) > SINGULAR):
             raise CompileError(
-                f"{name}: the parts joined without delay have no unique solution (two ideal sources, or a lossless loop); "
-                "put a line or a small resistance between them"
+                f"{name}: the parts joined without delay have no unique solution (two ideal sources, or a lossless "
+                "loop); put a line or a small resistance between them"
             )
         arriving[:, joined] = np.linalg.solve(system, swapped[:, :, known])
     departing = whole[:, :, :ports] @ arriving

@@ -170,7 +170,8 @@ class _Compiler:
                 continue
             if np.iscomplexobj(gains[side]) or np.size(gains[side]) > 1:
                 raise CompileError(
-                    f"Line {connection.name!r} turns phases, but {port.node!r} works with real waves; leave phase at zero"
+                    f"Line {connection.name!r} turns phases, but {port.node!r} works with real waves; "
+                    "leave phase at zero"
                 )
             self.arriving[port] = self._signal(f"{port} arriving", channels)
             self.departing[port] = self._signal(f"{port} departing", channels)

@@ -11,6 +11,8 @@ from substrate.network import Line, Network
 from substrate.plan import LineRows, PlannedProbe
 from substrate.probe import Probe, split_place
 
+MOST_LOSS = 600.0  # dB; single precision ends at 760 dB
+
 
 def refuse_twins(probes: Sequence[Probe]) -> None:
     """Refuse two different probes whose records would have the same name; raises NetworkError."""
@@ -94,6 +96,10 @@ def _corrections(probe: Probe, line: Line, share: float) -> tuple[Any, Any]:
         # The cell holds the noise of the whole line; how much of it was added before the place is not known.
         raise NetworkError(
             f"Probe at {probe.at!r}: the line is warm and lossy, so its noise inside is not known; {way_out}"
+        )
+    if max(line.loss_db, back) > MOST_LOSS:
+        raise NetworkError(
+            f"Probe at {probe.at!r}: the line loses {max(line.loss_db, back):.6g} dB and leaves nothing; {way_out}"
         )
     phase, turns = np.asarray(line.phase, float), bool(np.any(np.asarray(line.phase) != 0.0))
     factors: list[Any] = []

@@ -77,7 +77,9 @@ class RlgcLine(Medium):
     def is_plain(self) -> bool:
         """Lossless, or distortionless: R/L = G/C, without skin effect and dielectric loss."""
         a, b = self.resistance / self.inductance, self.conductance / self.capacitance
-        return not self.telegraph.dispersive and abs(a - b) <= 1e-9 * max(a, b)
+        # What dispersion there is, is that of |a - b|: over one pass it must be below rounding.
+        delay = self.length * np.sqrt(self.inductance * self.capacitance)
+        return not self.telegraph.dispersive and abs(a - b) <= max(1e-9 * max(a, b), 1e-13 / delay)
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`Medium`."""

@@ -79,7 +79,7 @@ def line_types() -> Mapping[str, type]:
 @cache
 def part_types() -> Mapping[str, type]:
     """Everything that can stand in a field as a table with a ``type``: waveforms, nodes, and what their fields name."""
-    waveforms = _exported("substrate.waveforms", lambda member: hasattr(member, "sample"))
+    waveforms = _exported("substrate.waveforms", _is_waveform)
     found = {**node_types(), **line_types(), **waveforms}
     frontier = list(found.values())
     while frontier:
@@ -90,6 +90,27 @@ def part_types() -> Mapping[str, type]:
                     found[inner.__name__] = inner
                     frontier.append(inner)
     return found
+
+
+@cache
+def parts_for(hint: Any) -> Mapping[str, type]:
+    """The parts that fit a type hint, by name.
+
+    >>> sorted(parts_for(Waveform))
+    ['Carrier', 'PiecewiseLinear', 'Pulse', 'Samples', 'Sine', 'Step']
+    """
+    wanted = tuple(found for found in _classes(hint) if found is not type(None))
+
+    def fits(part: type) -> bool:
+        if Waveform in wanted and _is_waveform(part):
+            return True
+        return issubclass(part, tuple(found for found in wanted if found is not Waveform))
+
+    return {name: part for name, part in part_types().items() if fits(part)}
+
+
+def _is_waveform(part: type) -> bool:
+    return hasattr(part, "sample") and not issubclass(part, Node)
 
 
 def _exported(module: str, wanted: Callable[[type], bool]) -> dict[str, type]:
@@ -128,7 +149,7 @@ def fields_of(owner: type, values: str = "") -> Mapping[str, Field]:
 
 def _dimension(owner: type, name: str, values: str) -> str | tuple[str, ...]:
     keys = (f"{owner.__name__}.{name}", name)
-    if any(key in WAVEFORM_VALUES for key in keys) and hasattr(owner, "sample"):
+    if any(key in WAVEFORM_VALUES for key in keys) and _is_waveform(owner):
         return values
     if keys[0] == "PiecewiseLinear.points":
         return ("time", values)
@@ -158,7 +179,7 @@ def _kinds(hint: Any) -> frozenset[str]:
     if origin is Literal:
         return frozenset({"text"})
     if hint is Any:
-        return frozenset({"number", "array", "part"})
+        return frozenset({"number", "array"})
     if hint is Waveform or (inspect.isclass(hint) and origin is None and issubclass(hint, Node)):
         return frozenset({"part"})
     simple = {float: "number", complex: "number", int: "whole", bool: "flag", str: "text", np.ndarray: "array"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from substrate.config_errors import Origin, Path, dotted, hint
 from substrate.errors import ConfigError, SubstrateError
-from substrate.netfile_parts import SOURCE_DIMENSIONS, Field, fields_of, part_types
+from substrate.netfile_parts import SOURCE_DIMENSIONS, Field, fields_of, part_types, parts_for
 from substrate.units import DIMENSIONS, quantity
 
 EXPECTED = {
@@ -96,7 +96,7 @@ class Reader:
                 return self._list(value, slot.hint, slot, path, values)
         elif isinstance(value, dict):
             if "part" in kinds:
-                return self.made(value, part_types(), path, what="part", values=values)
+                return self.made(value, parts_for(slot.hint), path, what="part", values=values)
             if "table" in kinds:
                 return value
         raise self.fault(path, f"{self.named(path)}: expected {_expected(slot)}, got {value!r}")
@@ -162,7 +162,7 @@ class Reader:
             elif isinstance(entry, list):
                 made.append(self._array(entry, slot, path))
             elif isinstance(entry, dict):
-                made.append(self.made(entry, part_types(), (*path, index), what="part", values=values))
+                made.append(self.made(entry, parts_for(inner), (*path, index), what="part", values=values))
             elif inner is str and isinstance(entry, str):
                 made.append(entry)
             else:

@@ -201,7 +201,8 @@ class Plan:
         for line in self.lines:
             rows.append(
                 f"{line.name}: {line.channels} channels, {line.steps} steps (delay error {line.delay_error:+.3%}), "
-                f"gain {_text(line.gains[0])}/{_text(line.gains[1])}, noise rms {line.sigmas[0]:.3g}/{line.sigmas[1]:.3g}"
+                f"gain {_text(line.gains[0])}/{_text(line.gains[1])}, "
+                f"noise rms {line.sigmas[0]:.3g}/{line.sigmas[1]:.3g}"
             )
         rows += [f"{name}: {accuracy}" for name, accuracy in self.accuracies.items()]
         return "\n".join(rows)

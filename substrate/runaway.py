@@ -53,8 +53,12 @@ class Watch:
         if self.plan.nodes:
             self.noise += max(0.0, float(flows[: self._circuit_rows, NOISE].sum()))
 
-    def runs_away(self, stored: float) -> bool:
-        """Whether the energy ``stored`` (amplitude^2) is beyond all that inputs explain."""
+    def runs_away(self, stored: float, unbooked: float = 0.0) -> bool:
+        """Whether the energy ``stored`` (amplitude^2) is beyond all that inputs explain.
+
+        ``unbooked`` is what somebody put into the cells by hand since the last look: it counts as there from the start.
+        """
+        self.start += max(0.0, unbooked)
         if stored <= self.trip:
             return False
         self.trip = TRIP_GROWTH * stored

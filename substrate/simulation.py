@@ -174,7 +174,7 @@ class Simulation:
             raise self._diverged()
         if moved > 0.0:
             self._residual = max(self._residual, abs(self._stored - before - gained) / moved)
-        if self._watch.runs_away(self._stored):
+        if self._watch.runs_away(self._stored, self._stored - before - gained):
             raise self._diverged()
 
     def _diverged(self) -> DivergenceError:
@@ -266,6 +266,7 @@ class Simulation:
         self._flows[...] = arrays["flows"]
         state.version += 1
         self._begin_books()
+        self._watch.start = self._stored
 
 
 def _require_fit(plan: Plan, batch: int, dtype: Any) -> None:

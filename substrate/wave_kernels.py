@@ -5,6 +5,8 @@ import heapq
 import numpy as np
 from numba import njit, prange
 
+from substrate.backends.cpu_loops import side_by_side
+
 FAST = {"reassoc", "contract", "nsz"}
 
 
@@ -127,4 +129,4 @@ def _eliminate(  # type: ignore[no-untyped-def]
 
 
 eliminate = njit(cache=True, error_model="numpy")(_eliminate)
-eliminate_parallel = njit(cache=True, parallel=True, error_model="numpy")(_eliminate)
+eliminate_parallel = side_by_side(_eliminate, error_model="numpy")

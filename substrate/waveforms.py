@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -109,7 +110,7 @@ class PiecewiseLinear:
 
     def __post_init__(self) -> None:
         times = [time for time, _ in self.points]
-        if len(times) < 1 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+        if len(times) < 1 or any(b <= a for a, b in pairwise(times)):
             raise NetworkError("The points of a piecewise linear waveform need times that increase")
 
     def sample(self, times: np.ndarray) -> np.ndarray:

@@ -90,7 +90,7 @@ def test_mutated_files_never_crash(data: st.DataObject) -> None:
         if what == "delete":
             del container[key]
         elif what == "replace" or isinstance(container, list):
-            container[key] = data.draw(odd_values)
+            container[key] = copy.deepcopy(data.draw(odd_values))
         elif what == "rename":
             container[data.draw(st.text(max_size=6) | st.sampled_from([key + "x", key[:-1], key.upper()]))] = (
                 container.pop(key)

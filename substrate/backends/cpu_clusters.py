@@ -283,7 +283,7 @@ def step_clusters(program, arena, memory, inputs, seen, span, x, y, at, now, aft
             )  # fmt: skip
 
 
-# Not the same function compiled twice: Numba's cache would take one for the other.
+# Not the same function compiled twice, for only the serial one can do without counts of references.
 @njit(cache=True, parallel=True)
 def step_clusters_parallel(program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, steps, totals):  # type: ignore[no-untyped-def]
     """As :func:`step_clusters`, with chunks side by side in every block."""

@@ -97,6 +97,15 @@ def varactor_mean(before, after, law):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def varactor_slope(before, after, mean, law):  # type: ignore[no-untyped-def]
+    """Derivative of the mean voltage by the charge after the step."""
+    step = after - before
+    if abs(step) > THIN * law[2]:
+        return (varactor_voltage(after, law) - mean) / step
+    return 0.5 * varactor_elastance(before + 2.0 / 3.0 * step, law)
+
+
+@njit(cache=True)
 def varactor(p, q, r, before, dt, law):  # type: ignore[no-untyped-def]
     """Voltage, current, dv, di, converged, charge: `p v + q (charge - before) / dt = r` with `v` the step's mean."""
     low, high, x, last = -math.inf, math.inf, before, math.inf
@@ -108,7 +117,7 @@ def varactor(p, q, r, before, dt, law):  # type: ignore[no-untyped-def]
             high = min(high, x)
         else:
             low = max(low, x)
-        slope = p * 0.5 * varactor_elastance(before + 2.0 / 3.0 * (x - before), law) + q / dt
+        slope = p * varactor_slope(before, x, v, law) + q / dt
         target = x - excess / slope if slope > 0.0 else math.nan
         bracketed = math.isfinite(low) and math.isfinite(high)
         if bracketed and not (low < target < high and abs(excess) <= 0.5 * last):
@@ -119,7 +128,7 @@ def varactor(p, q, r, before, dt, law):  # type: ignore[no-untyped-def]
         x = target
         v = varactor_mean(before, x, law)
         if abs(step) <= 4e-16 * max(abs(x), scale):
-            tension = 0.5 * varactor_elastance(before + 2.0 / 3.0 * (x - before), law) * dt
+            tension = varactor_slope(before, x, v, law) * dt
             return v, (x - before) / dt, tension / (1.0 + tension), 1.0 / (1.0 + tension), math.isfinite(v), x
     return v, (x - before) / dt, 1.0, 0.0, False, x
 

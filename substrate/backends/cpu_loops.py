@@ -4,6 +4,7 @@ The loops of ``cpu_clusters`` keep compiled copies of these in their cache: save
 """
 
 import platform
+from types import FunctionType
 from typing import Any
 
 from llvmlite import ir
@@ -48,6 +49,16 @@ def control(typing_context, bits, mask):  # type: ignore[no-untyped-def]
 def loop(function: Any) -> Any:
     """An inner loop over contiguous numbers."""
     return njit(cache=True, fastmath=FAST, _nrt=False)(function)
+
+
+def side_by_side(function: Any, **options: Any) -> Any:
+    """The function with its ``prange`` in parallel, under a name of its own.
+
+    Compiled from one and the same name, the serial and the parallel version would be taken for each other by Numba's cache.
+    """
+    twin = FunctionType(function.__code__, function.__globals__, function.__name__ + "_parallel")
+    twin.__qualname__, twin.__module__ = twin.__name__, function.__module__
+    return njit(cache=True, parallel=True, **options)(twin)
 
 
 def borrowing(function: Any) -> Any:

@@ -7,11 +7,14 @@ import numpy as np
 from numba import njit, prange
 
 from substrate.backends.cpu_elements import answer, transfer, varactor_energy
+from substrate.backends.cpu_loops import side_by_side
 from substrate.nodes.nonlinear import VARACTOR
 
 CLUSTERS = 32  # per unit of parallel work
 ROUNDS = 30  # of the coupled iteration, each seen from other impedances
-VIEWS = 40  # of those
+VIEWS = 24  # of those
+OHMS = 1e13  # the most such an impedance is
+ENOUGH = 1e-9  # of the largest wave: what is taken where currents below rounding decide (diodes in series, all blocking)
 CLOSE = 2e-15  # of the largest wave: when a coupled iteration is done
 
 Layout = namedtuple(
@@ -169,6 +172,19 @@ def _seen_from(rest, z, w, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _gap(e, g, out):  # type: ignore[no-untyped-def]
+    """How far waves ``out[:, 1]`` to the elements and ``out[:, 0]`` from them miss the rest, beside the largest of them."""
+    largest, scale = 0.0, 1e-300
+    for k in range(len(e)):
+        miss = out[k, 1] - e[k]
+        for j in range(len(e)):
+            miss -= g[k, j] * out[j, 0]
+        largest = max(largest, abs(miss))
+        scale = max(scale, abs(e[k]), abs(out[k, 0]), abs(out[k, 1]))
+    return largest / scale if math.isfinite(largest) else math.inf
+
+
+@njit(cache=True)
 def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
     """Several elements on one linear rest ``e + g b``; returns whether it converged.
 
@@ -181,16 +197,20 @@ def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyp
     for k in range(n):
         z[k] = layout.impedances[c, waves + k, b % samples]
     rest, w = (e * unit, g.copy(), z), e * unit
-    for _ in range(VIEWS):
-        if _newton(layout, c, b, rest, waves, charges, w, out):
+    for view in range(VIEWS):
+        done = _newton(layout, c, b, rest, waves, charges, w, out)
+        # Voltages and currents lie on the elements' laws whatever the view; what counts is how well they fit the rest.
+        for k in range(n):
+            out[k, 1] = 0.5 * (out[k, 3] + z[k] * out[k, 4]) / math.sqrt(z[k])
+            out[k, 0] = 0.5 * (out[k, 3] - z[k] * out[k, 4]) / math.sqrt(z[k])
+        if done or _gap(e * unit, g, out) <= (ENOUGH if view == VIEWS - 1 else 3e2 * CLOSE * n):
             for k in range(n):
-                base = layout.impedances[c, waves + k, b % samples]
-                out[k, 0] = 0.5 * (out[k, 3] - base * out[k, 4]) / math.sqrt(base * layout.power)
+                out[k, 0] /= unit
             return True
         other = np.empty(n)
         for k in range(n):
             other[k] = rest[2][k] * min(max(out[k, 5] / rest[2][k], 1e-4), 1e4)
-            other[k] = min(max(other[k], 1e-9), 1e18)
+            other[k] = min(max(other[k], 1e-9), OHMS)
         rest, good = _seen_from(rest, other, w, out)
         if not good:
             return False
@@ -339,4 +359,4 @@ def _step_nonlinear(layout, arena, where, steps, inputs, seen, memory, charges, 
 
 
 step_nonlinear = njit(cache=True)(_step_nonlinear)
-step_nonlinear_parallel = njit(cache=True, parallel=True)(_step_nonlinear)
+step_nonlinear_parallel = side_by_side(_step_nonlinear)

@@ -193,7 +193,7 @@ def audit(
     *,
     dt: float = TICK,
     beta: float = 0.01,
-    resistance: float = 0.1,
+    resistance: float = 0.05,
     entries: int = 4,
     seed: int = 0,
     backend: str = "cpu",

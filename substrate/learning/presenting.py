@@ -37,7 +37,8 @@ class Timing:
         if settle < min(dwell, round_trip + interval):
             raise ConfigError(
                 f"settle={settle * settings.dt:.6g} s must cover a round trip and one device interval, "
-                f"{(round_trip + interval) * settings.dt:.6g} s, for the devices to hear settled waves; raise it or leave it out"
+                f"{(round_trip + interval) * settings.dt:.6g} s, so that the devices hear settled "
+                "waves; raise it or leave it out"
             )
         return cls(dwell, settle, interval, round_trip)
 

@@ -1,5 +1,7 @@
 """Media: lossy, charged, diffusive and optical lines against closed forms; passivity, books and refusals."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -163,7 +165,7 @@ def test_more_poles_are_more_exact():
         exact, stepped = (scattering_parameters(net, f, ports=["src", "end"], dt=dt).s for dt in (None, 10 * PS))
         errors.append(np.abs(exact - stepped).max())
     assert errors[0] < 1e-2 and errors[-1] < 5e-5
-    assert all(after < before / 5 for before, after in zip(errors, errors[1:], strict=False))
+    assert all(after < before / 5 for before, after in pairwise(errors))
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -9,6 +9,7 @@ import pytest
 
 from substrate import Line, Network, Probe, Resistor, Simulation, VoltageSource, compile_network, simulate
 from substrate.errors import NetworkError
+from substrate.media import OpticalLine, RlgcLine
 from substrate.nodes import ParallelJunction, Termination
 from substrate.probing import Record
 from substrate.waveforms import Carrier, Sine, Step
@@ -72,6 +73,15 @@ def test_a_place_is_a_share_or_a_time(backend: str) -> None:
     traces = simulate(net, 50 * DT, DT, ["w1@0.25.voltage", "w1@50 ps.voltage", "w1@0.26.voltage"], backend=backend)
     assert np.array_equal(traces["w1@0.25.voltage"], traces["w1@50 ps.voltage"])
     assert np.array_equal(traces["w1@0.25.voltage"], traces["w1@0.26.voltage"])  # the nearest whole step
+
+
+def test_a_place_may_be_a_length_where_the_line_has_one() -> None:
+    guide = OpticalLine(0.02, 1.0, 299_792_458.0 * 1e-9 / 0.02, wavelength=1.55e-6)  # 1 ns
+    traces = simulate(loaded_line(guide), 300 * DT, DT, ["w1@5 mm.forward", "w1@0.25.forward"], dtype="complex128")
+    assert np.abs(traces["w1@5 mm.forward"]).max() > 1e-3
+    assert np.array_equal(traces["w1@5 mm.forward"], traces["w1@0.25.forward"])
+    with pytest.raises(NetworkError, match=r"from 0 to 0.02 m"):
+        simulate(loaded_line(guide), 300 * DT, DT, ["w1@3 cm.forward"], dtype="complex128")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
@@ -272,6 +282,9 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: Probe("load", "voltage", reduce_time="histogram"), "needs span="),
     (lambda: Probe("load", "voltage", reduce_time="histogram", span=(1.0, 0.0)), "two rising numbers"),
     (lambda: run_with("w2@0.5.voltage"), "there is no line 'w2'; the lines are w1"),
+    (lambda: run_with("w1@0.5.voltage", line=Line(9 * DT, loss_db=700.0)), "loses 700 dB and leaves nothing"),
+    (lambda: run_with("w1@0.5.voltage", line=Line(9.5 * DT, fractional="thiran")), "a line with filters at its ends"),
+    (lambda: run_with("w1@0.5.voltage", line=RlgcLine(0.02, 20.0, 250e-9, 0.0, 100e-12)), "a dispersive line"),
     (lambda: run_with("w1@1.5.voltage"), "must lie in the line, from 0 to 1"),
     (lambda: run_with("w1@3 ns.voltage"), "from 0 to 9e-11 s"),
     (lambda: run_with("w1@3 mm.voltage"), "has no length"),
@@ -281,8 +294,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
-def run_with(*probes: Any, complex_: bool = False) -> Any:
-    return simulate(loaded_line(Line(9 * DT)), 20 * DT, DT, probes, dtype="complex128" if complex_ else "float64")
+def run_with(*probes: Any, complex_: bool = False, line: Line | None = None) -> Any:
+    return simulate(
+        loaded_line(line or Line(9 * DT)), 20 * DT, DT, probes, dtype="complex128" if complex_ else "float64"
+    )
 
 
 @pytest.mark.parametrize(("make", "message"), WRONG)

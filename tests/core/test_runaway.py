@@ -117,3 +117,18 @@ def test_ordinary_circuits_are_left_alone():
     net.connect("src", "load", Line(5e-12), "w")
     traces = simulate(net, 50e-9, 1e-12, probes=["load.voltage"])
     assert traces["load.voltage"][-1] == pytest.approx(1e7 / (1e7 + 50e3), rel=1e-2)
+
+
+def test_waves_put_in_by_hand_or_restored_are_no_runaway():
+    net = Network()
+    net.add(Resistor(1e6), "a")
+    net.add(Resistor(1e6), "b")
+    net.connect("a", "b", Line(4e-12), "w")
+    plan = compile_network(net, 1e-12)
+    simulation = Simulation(plan)
+    simulation.state.arena[...] = 1e3
+    simulation.run(500)
+    again = Simulation(plan)
+    again.restore(simulation.checkpoint())
+    again.run(500)
+    assert again.stepper.stored_energy() > 0.0
