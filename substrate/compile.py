@@ -13,6 +13,7 @@ from substrate.errors import CompileError
 from substrate.fractional import warn_rounding
 from substrate.laying import LaidLine, LineAccuracy, whole_steps
 from substrate.line_probes import places_of_lengths, plan_line_probe, refuse_twins
+from substrate.locality import renumbered
 from substrate.media import expand_media
 from substrate.memory import require_memory
 from substrate.network import Connection, Line, Network, PortReference, Probe
@@ -94,6 +95,7 @@ class _Compiler:
         lines = tuple(replace(line, delay_class=number[line.steps, line.hidden]) for line in self.lines)
         watched = [self.network.reference(probe.at) for probe in self.probes if not probe.in_line]
         circuit = compile_circuit(self.network, self.ends, lines, self.dt, self.reference_power, watched)
+        circuit.groups, lines = renumbered(circuit.groups, lines)
         probes = tuple(self._planned_probe(probe, circuit) for probe in self.probes)
         passes = self._passes()
         outside = [probe for probe in probes if not probe.in_cluster and probe.line < 0]

@@ -28,6 +28,7 @@ LAYERS = [
         "nonlinear_clusters",
         "circuits",
         "compile_reciprocal",
+        "locality",
         "compile",
         "line_probes",
     ],

@@ -101,6 +101,11 @@ class CircuitStepper:
             row[LINES] += lost
             row[column] += (net - stored) if column == NET_FORWARD else (stored - net)
 
+    def use_threads(self, parallel: bool) -> None:
+        """Step chunks of clusters side by side, or one after the other, whatever pays."""
+        self.parallel = parallel
+        self.scratch = self._scratch(self.state.arena.shape[0], self.state.arena.dtype)
+
     def _scratch(self, parts: int, dtype: np.dtype) -> list[np.ndarray]:
         """Where the compiled loops put what arrives at a cluster, its next states, and places; see
         ``step_clusters``."""

@@ -12,8 +12,10 @@ from substrate.nodes.nonlinear import VARACTOR
 
 CLUSTERS = 32  # per unit of parallel work
 ROUNDS = 30  # of the coupled iteration, each seen from other impedances
-VIEWS = 24  # of those
+VIEWS = 12  # of those
+FADING = 16  # steps of ten of conductances that help
 OHMS = 1e13  # the most such an impedance is
+FAR = 1e4  # times the waves at first: beyond that a view has lost its way
 ENOUGH = 1e-9  # of the largest wave: what is taken where currents below rounding decide (diodes in series, all blocking)
 CLOSE = 2e-15  # of the largest wave: when a coupled iteration is done
 
@@ -108,8 +110,9 @@ def _mismatch(layout, c, b, rest, waves, charges, w, out, miss):  # type: ignore
         miss[k] = w[k] - e[k]
         for j in range(n):
             miss[k] -= g[k, j] * out[j, 0]
+        good &= math.isfinite(miss[k])
         largest = max(largest, abs(miss[k]))
-    return largest if good and math.isfinite(largest) else math.inf
+    return largest if good else math.inf
 
 
 @njit(cache=True)
@@ -128,13 +131,15 @@ def _newton(layout, c, b, rest, waves, charges, w, out):  # type: ignore[no-unty
         scale = 1e-300
         for k in range(n):
             scale = max(scale, abs(e[k]), abs(w[k]), abs(out[k, 0]))
+        if not math.isfinite(size + scale):
+            return False
         if size <= CLOSE * n * scale:
             return True
         for k in range(n):
             for j in range(n):
                 jacobian[k, j] = (1.0 if j == k else 0.0) - g[k, j] * out[j, 1]
             trial[k] = miss[k]
-        better = math.isfinite(size) and solve_dense(jacobian, trial)
+        better = solve_dense(jacobian, trial)
         length = 1.0
         while better and length > 0.1:
             tried[:] = w - length * trial
@@ -151,15 +156,19 @@ def _newton(layout, c, b, rest, waves, charges, w, out):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def _seen_from(rest, z, w, out):  # type: ignore[no-untyped-def]
-    """The same rest and waves at other impedances ``z``, from the voltages and currents in ``out``."""
+def _seen_from(rest, z, shunt, w, out):  # type: ignore[no-untyped-def]
+    """The same rest and waves at other impedances ``z`` (ohm), from the voltages and currents in ``out``.
+
+    A conductance beside each element, ``shunt`` times that of its old impedance, is counted to the rest.
+    """
     e, g, old = rest
     n = len(e)
     left, feed, back = np.empty((n, n)), 2.0 * e, np.empty((n, n))
     for k in range(n):
         for j in range(n):
             own = 1.0 if j == k else 0.0
-            volt, ampere = (own - g[k, j]) / math.sqrt(old[j]), (own + g[k, j]) * math.sqrt(old[j])
+            ampere = (own + g[k, j]) * math.sqrt(old[j])
+            volt = (own - g[k, j]) / math.sqrt(old[j]) + shunt / old[j] * ampere
             left[k, j] = volt * math.sqrt(z[j]) + ampere / math.sqrt(z[j])
             back[k, j] = ampere / math.sqrt(z[j]) - volt * math.sqrt(z[j])
         w[k] = 0.5 * (out[k, 3] + z[k] * out[k, 4]) / math.sqrt(z[k])
@@ -173,48 +182,81 @@ def _seen_from(rest, z, w, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _gap(e, g, out):  # type: ignore[no-untyped-def]
-    """How far waves ``out[:, 1]`` to the elements and ``out[:, 0]`` from them miss the rest, beside the largest of them."""
+    """By how much waves ``out[:, 1]`` to and ``out[:, 0]`` from the elements miss the rest, beside the largest; and that one."""
     largest, scale = 0.0, 1e-300
     for k in range(len(e)):
         miss = out[k, 1] - e[k]
         for j in range(len(e)):
             miss -= g[k, j] * out[j, 0]
+        if not math.isfinite(miss):
+            return math.inf, math.inf
         largest = max(largest, abs(miss))
         scale = max(scale, abs(e[k]), abs(out[k, 0]), abs(out[k, 1]))
-    return largest / scale if math.isfinite(largest) else math.inf
+    return largest / scale, scale
+
+
+@njit(cache=True)
+def _size(e, out, z):  # type: ignore[no-untyped-def]
+    """The largest wave there is at the elements."""
+    scale = 1e-300
+    for k in range(len(e)):
+        wave = 0.5 * (abs(out[k, 3]) + z[k] * abs(out[k, 4])) / math.sqrt(z[k])
+        scale = max(scale, abs(e[k]), wave if math.isfinite(wave) else 0.0)
+    return scale
+
+
+@njit(cache=True)
+def _closer(rest, w, out, best, closest, bound):  # type: ignore[no-untyped-def]
+    """Keep in ``best`` the voltages and currents that fit the rest best; returns by how much they miss it."""
+    e, g, z = rest
+    # They lie on the elements' laws whatever they were computed from; what counts is how well they fit the rest.
+    for k in range(len(e)):
+        out[k, 1] = 0.5 * (out[k, 3] + z[k] * out[k, 4]) / math.sqrt(z[k])
+        out[k, 0] = 0.5 * (out[k, 3] - z[k] * out[k, 4]) / math.sqrt(z[k])
+    gap, size = _gap(e, g, out)
+    if gap < closest and size <= bound:
+        best[:] = out
+        return gap
+    return closest
 
 
 @njit(cache=True)
 def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
     """Several elements on one linear rest ``e + g b``; returns whether it converged.
 
-    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements
-    are far from the impedances they were asked at (diodes in series, both blocking), all is seen from those of their
-    tangents instead.
+    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements are far from
+    the impedances they were asked at (diodes in series, all blocking), they are asked at those of their tangents; if that does not
+    help, conductances beside them are taken away in steps of ten.
     """
     n, samples = len(e), layout.impedances.shape[2]
-    z, unit = np.empty(n), math.sqrt(layout.power)
+    z, unit, best, closest = np.empty(n), math.sqrt(layout.power), np.zeros((n, 6)), math.inf
     for k in range(n):
         z[k] = layout.impedances[c, waves + k, b % samples]
-    rest, w = (e * unit, g.copy(), z), e * unit
-    for view in range(VIEWS):
-        done = _newton(layout, c, b, rest, waves, charges, w, out)
-        # Voltages and currents lie on the elements' laws whatever the view; what counts is how well they fit the rest.
-        for k in range(n):
-            out[k, 1] = 0.5 * (out[k, 3] + z[k] * out[k, 4]) / math.sqrt(z[k])
-            out[k, 0] = 0.5 * (out[k, 3] - z[k] * out[k, 4]) / math.sqrt(z[k])
-        if done or _gap(e * unit, g, out) <= (ENOUGH if view == VIEWS - 1 else 3e2 * CLOSE * n):
+    base, w = (e * unit, g.copy(), z), e * unit
+    rest, bound, good = base, math.inf, True
+    for view in range(VIEWS + FADING):
+        _newton(layout, c, b, rest, waves, charges, w, out)
+        if view == 0:
+            bound = FAR * _size(base[0], out, z)
+        closest = _closer(base, w, out, best, closest, bound)
+        if closest <= 3e2 * CLOSE * n:
+            break
+        if view < VIEWS - 1:
+            other = np.empty(n)
             for k in range(n):
-                out[k, 0] /= unit
-            return True
-        other = np.empty(n)
-        for k in range(n):
-            other[k] = rest[2][k] * min(max(out[k, 5] / rest[2][k], 1e-4), 1e4)
-            other[k] = min(max(other[k], 1e-9), OHMS)
-        rest, good = _seen_from(rest, other, w, out)
+                other[k] = rest[2][k] * min(max(out[k, 5] / rest[2][k], 1e-4), 1e4)
+                other[k] = min(max(other[k], 1e-9), OHMS)
+            rest, good = _seen_from(rest, other, 0.0, w, out)
+        else:
+            rest, good = _seen_from(base, z, 10.0 ** (VIEWS - 1 - view), w, out)
+            if view == VIEWS - 1:
+                w[:] = rest[0]
         if not good:
-            return False
-    return False
+            break
+    out[:] = best
+    for k in range(n):
+        out[k, 0] /= unit
+    return closest <= ENOUGH
 
 
 @njit(cache=True)

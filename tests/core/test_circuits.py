@@ -218,3 +218,32 @@ def test_many_clusters_use_both_cores_with_the_same_result():
         simulation.run(300)
         arenas.append(simulation.state.arena)
     np.testing.assert_array_equal(*arenas)
+
+
+def test_new_numbers_for_locality_change_nothing_else(monkeypatch):
+    """A chain whose nodes come in random order is laid out along the chain, and its waves are the same to rounding."""
+    rng = np.random.default_rng(4)
+    count = 600
+    net, order = Network(), rng.permutation(count)
+    for i in order:
+        net.add(ParallelJunction(2) if i % 7 else ParallelJunction(3), f"n{i}")
+        if i % 7 == 0:
+            net.add(Resistor(150.0), f"r{i}")
+    net.add(VoltageSource(resistance=50.0), "src")
+    net.add(Resistor(20.0), "load")
+    for i in rng.permutation(count):
+        net.connect(f"n{i}.p2", f"n{i + 1}.p1" if i + 1 < count else "load", Line(float(i % 3 + 1) * DT, 40.0 + i % 5), f"w{i}")
+        if i % 7 == 0:
+            net.connect(f"n{i}.p3", f"r{i}")
+    net.connect("src", "n0.p1", Line(DT, 50.0), "w")
+    probes = ["load.voltage", "n300.p1.voltage"]
+    moved = simulate(net, 3000 * DT, DT, probes)
+    rows = {line.name: line.row for line in compile_network(net, DT).lines}
+    monkeypatch.setattr("substrate.compile.renumbered", lambda groups, lines: (groups, lines))
+    plain = simulate(net, 3000 * DT, DT, probes)
+    assert np.abs(plain["load.voltage"]).max() > 1e-3
+    for name in probes:
+        np.testing.assert_allclose(moved[name], plain[name], rtol=0.0, atol=1e-13)
+    along = [abs(rows[f"w{i}"] - rows[f"w{i + 3}"]) for i in range(count - 3)]  # lines of equal delay
+    assert np.mean(along) < 3.0
+    assert rows != {line.name: line.row for line in compile_network(net, DT).lines}
