@@ -5,6 +5,7 @@ moves, the ledger closes. The PyTorch step is forward, backward and SGD. Both us
 turns, and medians are compared. Run alone: ``python benchmarks/train_tick.py``.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -20,6 +21,7 @@ from substrate.learning.ports import PortBank
 SIZES = (784, 128, 10)
 RATE = 0.05
 ROUNDS = 200
+THREADS = int(os.environ.get("OPENBLAS_NUM_THREADS", os.cpu_count() or 1))  # the same number for both sides
 
 
 def substrate_tick(batch, x, y):
@@ -46,7 +48,7 @@ def torch_step(batch, x, y):
     import torch
 
     torch.manual_seed(0)
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     model = torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.Tanh(), torch.nn.Linear(128, 10))
     optimiser = torch.optim.SGD(model.parameters(), lr=RATE)
     loss_function = torch.nn.CrossEntropyLoss()

@@ -66,6 +66,13 @@ class Device(ABC):
     def value(self, xp: Any, state: State) -> Array:
         """The number the waves see [cells]; the state array itself where nothing has to be computed."""
 
+    def resistor_rate(self) -> float | None:
+        """The rate (1/s) of a device that is nothing but dvalue/dt = rate * drive; None for every other law.
+
+        Whoever moves such a device may do so itself, in one pass with its own bookkeeping.
+        """
+        return None
+
     def clip_range(self) -> tuple[float, float]:
         """Lowest and highest value a nominal cell can reach; initial values belong inside."""
         return (-np.inf, np.inf)

@@ -56,6 +56,9 @@ class Gradient(Device):
     def value(self, xp: Any, state: State) -> Array:
         return state["theta"]
 
+    def resistor_rate(self) -> float | None:
+        return float(self.rate) if np.ndim(self.rate) == 0 else None
+
 
 def add_scaled(xp: Any, target: Array, source: Array, factor: float) -> bool:
     """Add factor * source to target in one fused pass (BLAS axpy), and say whether that could be done.

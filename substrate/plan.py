@@ -234,6 +234,7 @@ class State:
     )  # and charges of its elements, float64[clusters, inner, batch], C
     drive_scale: float = 0.0  # what each sample's gradient is multiplied by; 0: ports do not listen
     drive_fresh: bool = True  # whether the next block overwrites the drive rather than adding to it
+    inputs_version: int = 0  # raised whenever inputs change
     version: int = 0  # raised whenever inputs or parameters change, so that steady signals are recomputed
 
 

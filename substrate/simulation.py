@@ -112,6 +112,7 @@ class Simulation:
                 )
             held[...] = self.stepper.xp.asarray(value).T
         self.state.version += 1
+        self.state.inputs_version += 1
 
     def run(self, steps: int) -> None:
         """Advance by ``steps`` steps with the parameters as they are; raises DivergenceError when the waves run away.
@@ -265,6 +266,7 @@ class Simulation:
         state.step = int(arrays["step"])
         self._flows[...] = arrays["flows"]
         state.version += 1
+        state.inputs_version += 1
         self._begin_books()
         self._watch.start = self._stored
 

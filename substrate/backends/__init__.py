@@ -34,6 +34,9 @@ class Stepper(Protocol):
     def stored_energy(self) -> float:
         """Sum of amplitude^2 over every cell of every line."""
 
+    def move_resistors(self, values: Any, drive: Any, factor: float, absorbed: Any) -> None:
+        """``values += factor * drive; absorbed += factor * drive^2`` (flat arrays): ports that are plain resistors."""
+
     def settle_ports(self, new: Any, values: Any, drive: Any, absorbed: Any) -> None:
         """Take over the devices' ``new`` values: ``absorbed += drive * (new - values); values = new`` (flat arrays)."""
 

@@ -66,6 +66,7 @@ class Stepper:
         self.signals: list[Block] = [buffer[:, :0] for buffer in self.buffers]
         self.powers: list[float | None] = []
         self.steady_version = -1
+        self.held_power: dict[int, tuple[int, float]] = {}  # of steady sources: version of the inputs, power of a step
         self.steps = 0
         self.kernels: list[tuple[Callable[[Pass], None], Pass]] = [(self._kernel(p.kind), p) for p in plan.passes]
         self.factors: dict[str, Any] = {}  # of transformers, by node name
@@ -117,6 +118,12 @@ class Stepper:
         if self.circuit is not None and self.circuit.nonlinear is not None:
             energy += self.circuit.nonlinear.stored_energy()
         return energy
+
+    def move_resistors(self, values: np.ndarray, drive: np.ndarray, factor: float, absorbed: np.ndarray) -> None:
+        """Move ideal gradient ports and book what they absorb, in one pass."""
+        from substrate.backends.cpu_kernels import move_resistors
+
+        move_resistors(values, drive, values.dtype.type(factor), absorbed)
 
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
         """Take over new device values and book what the cells absorbed."""
@@ -210,9 +217,15 @@ class Stepper:
     # One method per kind of pass; `plan.passes` says in which order they run.
 
     def _source(self, step: Pass) -> None:
-        out = self.signals[step.output]
-        if not self._unchanged(step.output):
-            out[...] = self.state.inputs[self.plan.node_names[step.node]][:, None]
+        held = self.state.inputs[self.plan.node_names[step.node]][:, None]
+        if self.plan.signals[step.output].steady:
+            self.signals[step.output] = held
+            known = self.held_power.get(step.output, (-1, 0.0))
+            if known[0] != self.state.inputs_version:
+                known = self.held_power[step.output] = (self.state.inputs_version, power(held))
+            self.powers[step.output] = self.steps * known[1]
+        else:
+            self.signals[step.output][...] = held
         self._finish_emission(step)
 
     def _termination(self, step: Pass) -> None:

@@ -22,3 +22,12 @@ def smooth(block: np.ndarray, memory: np.ndarray, share: float, out: np.ndarray)
             for b in range(batch):
                 memory[c, b] += share * (block[c, k, b] - memory[c, b])
                 out[c, k, b] = memory[c, b]
+
+
+@njit(cache=True, fastmath=False)
+def move_resistors(values: np.ndarray, drive: np.ndarray, factor: float, absorbed: np.ndarray) -> None:
+    """Ports that are plain resistors: move by factor * drive and book drive * move, in one pass."""
+    for i in range(values.size):
+        move = factor * drive[i]
+        values[i] += move
+        absorbed[i] += drive[i] * move

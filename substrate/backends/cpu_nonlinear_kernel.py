@@ -8,6 +8,7 @@ from numba import njit, prange
 
 from substrate.backends.cpu_elements import answer, transfer, varactor_energy
 from substrate.backends.cpu_loops import side_by_side
+from substrate.backends.cpu_small import rows, solve_dense
 from substrate.nodes.nonlinear import VARACTOR
 
 CLUSTERS = 32  # per unit of parallel work
@@ -15,8 +16,10 @@ ROUNDS = 30  # of the coupled iteration, each seen from other impedances
 VIEWS = 12  # of those
 FADING = 16  # steps of ten of conductances that help
 OHMS = 1e13  # the most such an impedance is
-FAR = 1e4  # times the waves at first: beyond that a view has lost its way
-ENOUGH = 1e-9  # of the largest wave: what is taken where currents below rounding decide (diodes in series, all blocking)
+FAR = 1e4  # times the waves at first: larger ones must fit the better for it
+ENOUGH = (
+    1e-9  # of the largest wave: what is taken where currents below rounding decide (diodes in series, all blocking)
+)
 CLOSE = 2e-15  # of the largest wave: when a coupled iteration is done
 
 Layout = namedtuple(
@@ -24,25 +27,6 @@ Layout = namedtuple(
     "matrices which base stride side delay_class weight inputs observed energy "
     "kinds waves parameters impedances roots power dt",
 )
-
-
-@njit(cache=True)
-def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-def]
-    """Rows ``first .. last`` of ``y = matrix x``, ``[parts, rows, batch]``; ``matrix`` ``[parts, batch or 1, ...]``."""
-    shared, columns = matrix.shape[1] == 1, matrix.shape[3]
-    for i in range(first, last):
-        for p in range(parts):
-            for b in range(batch):
-                y[p, i, b] = 0.0
-        for j in range(columns):
-            for b in range(batch):
-                s = 0 if shared else b
-                m = matrix[0, s, i, j]
-                y[0, i, b] += m * x[0, j, b]
-                if parts == 2:
-                    n = matrix[1, s, i, j]
-                    y[0, i, b] -= n * x[1, j, b]
-                    y[1, i, b] += m * x[1, j, b] + n * x[0, j, b]
 
 
 @njit(cache=True)
@@ -70,33 +54,6 @@ def _alone(layout, c, k, b, e, g, before):  # type: ignore[no-untyped-def]
         2.0 * root * e, before, layout.dt,
     )  # fmt: skip
     return 0.5 * (v - z * i) / root, charge, good
-
-
-@njit(cache=True)
-def solve_dense(a, b):  # type: ignore[no-untyped-def]
-    """Solve ``a x = b`` in place by elimination with row pivots; the answer is left in ``b``."""
-    n = len(b)
-    for col in range(n):
-        pivot = col
-        for row in range(col + 1, n):
-            if abs(a[row, col]) > abs(a[pivot, col]):
-                pivot = row
-        if a[pivot, col] == 0.0:
-            return False
-        if pivot != col:
-            for j in range(n):
-                a[col, j], a[pivot, j] = a[pivot, j], a[col, j]
-            b[col], b[pivot] = b[pivot], b[col]
-        for row in range(col + 1, n):
-            factor = a[row, col] / a[col, col]
-            for j in range(col, n):
-                a[row, j] -= factor * a[col, j]
-            b[row] -= factor * b[col]
-    for row in range(n - 1, -1, -1):
-        for j in range(row + 1, n):
-            b[row] -= a[row, j] * b[j]
-        b[row] /= a[row, row]
-    return True
 
 
 @njit(cache=True)
@@ -214,7 +171,8 @@ def _closer(rest, w, out, best, closest, bound):  # type: ignore[no-untyped-def]
         out[k, 1] = 0.5 * (out[k, 3] + z[k] * out[k, 4]) / math.sqrt(z[k])
         out[k, 0] = 0.5 * (out[k, 3] - z[k] * out[k, 4]) / math.sqrt(z[k])
     gap, size = _gap(e, g, out)
-    if gap < closest and size <= bound:
+    gap *= max(1.0, size / bound)
+    if gap < closest:
         best[:] = out
         return gap
     return closest
@@ -224,9 +182,9 @@ def _closer(rest, w, out, best, closest, bound):  # type: ignore[no-untyped-def]
 def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
     """Several elements on one linear rest ``e + g b``; returns whether it converged.
 
-    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements are far from
-    the impedances they were asked at (diodes in series, all blocking), they are asked at those of their tangents; if that does not
-    help, conductances beside them are taken away in steps of ten.
+    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements are far
+    from the impedances they were asked at (diodes in series, all blocking), they are asked at those of their tangents; if
+    that does not help, conductances beside them are taken away in steps of ten.
     """
     n, samples = len(e), layout.impedances.shape[2]
     z, unit, best, closest = np.empty(n), math.sqrt(layout.power), np.zeros((n, 6)), math.inf
@@ -256,7 +214,7 @@ def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyp
     out[:] = best
     for k in range(n):
         out[k, 0] /= unit
-    return closest <= ENOUGH
+    return closest <= ENOUGH and math.isfinite(np.sum(out[:, :5]))
 
 
 @njit(cache=True)

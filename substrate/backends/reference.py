@@ -68,6 +68,12 @@ class Stepper:
                     energy += weight * math.fsum(v * v for v in memory[:, index, place].ravel().tolist())
         return energy + stored_energy(self)
 
+    def move_resistors(self, values: np.ndarray, drive: np.ndarray, factor: float, absorbed: np.ndarray) -> None:
+        """Move ideal gradient ports and book what they absorb."""
+        for i in range(len(values)):
+            absorbed[i] += drive[i] * (factor * drive[i])
+            values[i] += factor * drive[i]
+
     def settle_ports(self, new: np.ndarray, values: np.ndarray, drive: np.ndarray, absorbed: np.ndarray) -> None:
         """Take over new device values and book what the cells absorbed."""
         for i in range(len(values)):

@@ -57,6 +57,7 @@ class PortGroup:
     values: Array  # float[cells], what the waves see
     drive: Array  # float[cells], mean of -dJ/dvalue over the last tick
     absorbed: Array  # float[cells], integral of drive * d(value): the loss this cell took away so far
+    resistor_rate: float | None = None  # 1/s, of a device that is nothing but dvalue/dt = rate * drive
     columns: list[Column] = field(default_factory=list)  # of its trace
     books: Books | None = None  # sums for columns that nobody else keeps
 
@@ -97,8 +98,10 @@ class PortBank:
         for counter in getattr(device, "counters", ()):
             if counter.name.rpartition(".")[2] in columns:
                 cells[counter.name] = xp.zeros(initial.shape)
-        values = xp.array(device.value(xp, cells))
-        group = PortGroup(device, names, cells, values, xp.zeros_like(values), xp.zeros_like(values))
+        rate = getattr(device, "resistor_rate", lambda: None)()
+        # The waves see a resistor's own state, which moves where it lies; of any other device they see a copy.
+        values = device.value(xp, cells) if rate is not None else xp.array(device.value(xp, cells))
+        group = PortGroup(device, names, cells, values, xp.zeros_like(values), xp.zeros_like(values), rate)
         group.columns, books = columns_of(device, columns), Books(xp, device, values, columns)
         group.books = books if books.kept else None
         start = 0
@@ -121,6 +124,9 @@ class PortBank:
         """Move every device by ``seconds`` under the drive its port has just heard."""
         stepper = self.simulation.stepper
         for index, group in enumerate(self.groups):
+            if group.resistor_rate is not None and group.books is None:
+                stepper.move_resistors(group.values, group.drive, group.resistor_rate * seconds, group.absorbed)
+                continue
             source = DEVICE_NOISE + 2 * index + 1
             xi = self._normals(source, self.ticks, group.device.normals, group.values)
             if group.books is not None:

@@ -232,7 +232,9 @@ def test_new_numbers_for_locality_change_nothing_else(monkeypatch):
     net.add(VoltageSource(resistance=50.0), "src")
     net.add(Resistor(20.0), "load")
     for i in rng.permutation(count):
-        net.connect(f"n{i}.p2", f"n{i + 1}.p1" if i + 1 < count else "load", Line(float(i % 3 + 1) * DT, 40.0 + i % 5), f"w{i}")
+        net.connect(
+            f"n{i}.p2", f"n{i + 1}.p1" if i + 1 < count else "load", Line(float(i % 3 + 1) * DT, 40.0 + i % 5), f"w{i}"
+        )
         if i % 7 == 0:
             net.connect(f"n{i}.p3", f"r{i}")
     net.connect("src", "n0.p1", Line(DT, 50.0), "w")
