@@ -137,9 +137,8 @@ def main() -> None:
     for row in rows:
         kind = "memory" if row["memory"] else "none"
         print(f"{row['delay']:>3} ticks per line, rate {row['rate']:<5g} {kind:>6}: {row['accuracy']:.4f}")
-    print(
-        f"largest curvature at the start {curvature:.3g}: bound at rate x round trip = {np.pi / 2 / curvature:.3g} ticks"
-    )
+    bound = np.pi / 2.0 / curvature
+    print(f"largest curvature at the start {curvature:.3g}: bound at rate x round trip = {bound:.3g} ticks")
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps({"study": common | {"curvature": curvature}, "rows": rows}, indent=1) + "\n")
     draw(rows, curvature, options.figure)
