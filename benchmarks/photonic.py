@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import agree, medians, options, report, skipped
+from common import agree, medians, report, skipped
 
 from substrate import Line, Network, Probe, Simulation, Termination, compile_network
 from substrate.nodes import Coupler, LaserSource

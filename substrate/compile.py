@@ -10,11 +10,11 @@ from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
 from substrate.errors import CompileError
-from substrate.fractional import warn_rounding
 from substrate.laying import LaidLine, LineAccuracy, whole_steps
 from substrate.line_probes import places_of_lengths, plan_line_probe, refuse_twins
 from substrate.locality import renumbered
 from substrate.media import expand_media
+from substrate.media.fractional import warn_rounding
 from substrate.memory import require_memory
 from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.base import Node

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from substrate.config import apply_overrides, build_network, build_settings, load_config, load_data, parse_config
-from substrate.config_errors import key_lines
+from substrate.config.errors import key_lines
 from substrate.errors import ConfigError
 from tests.training_files import TINY
 

@@ -12,8 +12,8 @@ from substrate import Line
 from substrate.cli import app
 from substrate.errors import RunFileError
 from substrate.export import export_run
-from substrate.export_netcdf import write_netcdf
-from substrate.export_pwl import export_pwl, find_cells
+from substrate.export.netcdf import write_netcdf
+from substrate.export.pwl import export_pwl, find_cells
 from substrate.learning.datasets import load_dataset
 from substrate.learning.layered import layered
 from substrate.learning.settings import RecordSettings, TrainSettings
@@ -77,7 +77,7 @@ def test_netcdf_of_wide_tables_and_too_large_ones(done: Path, tmp_path: Path) ->
 
 
 def test_pwl_files_read_back_as_the_cells_traces(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("substrate.export_pwl.BLOCK_BYTES", 1)  # one sample at a time
+    monkeypatch.setattr("substrate.export.pwl.BLOCK_BYTES", 1)  # one sample at a time
     words = ["export", str(done), "--to", str(tmp_path / "pwl"), "--cells", "w1.matrix[0,3]", "--cells", "w1.bias[*]"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
@@ -99,7 +99,7 @@ def test_pwl_files_read_back_as_the_cells_traces(done: Path, tmp_path: Path, mon
 def test_pwl_reads_no_more_than_a_block_at_a_time(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     read = RunReader.read
-    monkeypatch.setattr("substrate.export_pwl.BLOCK_BYTES", 2 * 640 * 4)
+    monkeypatch.setattr("substrate.export.pwl.BLOCK_BYTES", 2 * 640 * 4)
     monkeypatch.setattr(RunReader, "read", lambda *args: (sizes.append(len(rows := read(*args))), rows)[1])
     export_pwl(done, tmp_path / "pwl", ["w1.matrix[*,0]"])
     assert max(sizes) == 2 and len(sizes) == 6

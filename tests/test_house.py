@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # A module may import from its own layer and from those above it in this list. A new file of `substrate/` goes into one
 # of them; "nodes" stands for the package with all its files.
 LAYERS = [
-    ["errors", "units", "waves", "noise", "noise_kernels", "noise_sources", "datafiles", "memory"],
-    ["record", "runfile_disk", "runfile_format", "runfile_copy", "runfile_read"],
+    ["errors", "units", "waves", "noise", "datafiles", "memory"],
+    ["record"],
     ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying", "rings"],
-    ["fractional", "media", "media_cards", "media_fit", "media_optical", "media_rc", "media_rlgc"],
+    ["media"],
     [
         "plan",
         "nonlinear_plan",
@@ -34,21 +34,11 @@ LAYERS = [
     ],
     ["backends"],
     ["simulation", "traces", "probing", "reductions", "runaway"],
-    ["frequency", "tdr", "wave_assembly", "wave_equations", "wave_kernels"],
+    ["frequency", "tdr"],
     ["learning"],
     ["validation"],
-    [
-        "config",
-        "config_schema",
-        "config_errors",
-        "config_text",
-        "netfile",
-        "netfile_parts",
-        "netfile_schema",
-        "netfile_values",
-        "circuit_run",
-    ],
-    ["plot", "plots", "export_netcdf", "export_pwl", "export", "report"],
+    ["config", "netfile", "circuit_run"],
+    ["plot", "plots", "export"],
     ["cli", "__main__"],
 ]
 MAY_USE_DEVICES = {"cli", "__main__"}
@@ -58,7 +48,7 @@ DEVICES_ALSO = {"devices.card_schema": {"pydantic"}}  # cards are input files, c
 LAZY_CYCLES = {
     (
         "substrate.noise",
-        "substrate.noise_kernels",
+        "substrate.noise.kernels",
     ): "the compiled twin is loaded on first use and takes its constants here"
 }
 

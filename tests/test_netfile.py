@@ -14,8 +14,8 @@ from substrate import Line, Network, Probe
 from substrate.errors import ConfigError, SubstrateError
 from substrate.media import OpticalLine, RcLine, RlgcLine
 from substrate.netfile import Circuit, SimulationSettings, dump_netfile, load_netfile, parse_netfile, same_network
-from substrate.netfile_parts import fields_of, line_types, node_types, part_types
-from substrate.netfile_values import same, written
+from substrate.netfile.parts import fields_of, line_types, node_types, part_types
+from substrate.netfile.values import same, written
 from substrate.nodes import Capacitor, Resistor, ScatteringNode, Series, Termination, Touchstone, VoltageSource, Weights
 from substrate.nodes.base import Node, Port
 from substrate.waveforms import Carrier, PiecewiseLinear, Pulse, Samples, Sine, Step

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from substrate import compile_network
 from substrate.errors import SubstrateError
 from substrate.netfile import dump_netfile, parse_netfile, same_network
-from substrate.netfile_parts import part_types
-from substrate.netfile_values import written
+from substrate.netfile.parts import part_types
+from substrate.netfile.values import written
 from substrate.simulation import Simulation
 from tests.netfiles import EXAMPLES, GOOD, ROOT
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import ndtri
 
-from substrate import noise, noise_kernels
+from substrate import noise
 from substrate.errors import ConfigError
 from substrate.noise import add_normals, cell_normals, fill_normals, normals, philox, uniforms, words_to_normals
+from substrate.noise import kernels as noise_kernels
 
 SEEDS = st.integers(0, 2**64 - 1)
 SOURCES = st.integers(0, 2**16 - 1)
@@ -190,7 +191,7 @@ def test_cells_are_channels_and_batch_by_their_flat_index() -> None:
 
 
 def test_importing_the_generator_is_light() -> None:
-    code = "import sys, substrate.noise, substrate.noise_sources; assert not {'numba', 'scipy'} & set(sys.modules)"
+    code = "import sys, substrate.noise, substrate.noise.sources; assert not {'numba', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(filter(None, sys.path))})
 
 

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from substrate import noise_sources as sources
 from substrate.errors import ConfigError
-from substrate.noise import BOLTZMANN, Array, normals, pass_noise_sigma, thermal_variance, uniforms
+from substrate.noise import BOLTZMANN, Array, normals, pass_noise_sigma, sources, thermal_variance, uniforms
 
 SAMPLES, SERIES = 512, 400
 SIGMAS = 4.5

@@ -18,7 +18,7 @@ import pytest
 
 from substrate.errors import RunFileError
 from substrate.record import RunReader, RunWriter, TableSpec, repair
-from substrate.runfile_read import consistency_flags
+from substrate.record.reading import consistency_flags
 
 TABLES = {
     "/devices/w1/value": TableSpec((6, 8), "f8", "S", "conductance of every cell"),

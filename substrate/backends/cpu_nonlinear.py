@@ -8,8 +8,6 @@ from substrate.errors import DivergenceError
 from substrate.nonlinear_plan import NonlinearGroup
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, State
 
-PARALLEL_FROM = 2_000  # answers of elements per block below which waking a second thread costs more than it saves
-
 
 def no_convergence(plan: Plan, label: str, step: int) -> DivergenceError:
     """What to tell when an element has no answer."""
@@ -34,7 +32,6 @@ class NonlinearGroupStepper:
     def __init__(self, plan: Plan, group: NonlinearGroup, parts: int, batch: int) -> None:
         self.plan, self.group = plan, group
         self.layout = _layout(plan, group, parts, batch)
-        self.chunks = -(-len(group.linear.which) // 32)
         driven = [plan.drives[i].drive.waveform is not None for i in group.linear.inputs.ravel()]
         self.column = INJECTED if any(driven) else NOISE if driven else NET_FORWARD
 
@@ -43,15 +40,14 @@ class NonlinearGroupStepper:
         from substrate.backends import cpu_nonlinear_kernel as kernels
 
         group, charges = self.group, state.charges[index]
-        totals, failed = np.zeros((self.chunks, 5)), np.full((self.chunks, 3), -1)
-        parallel = self.chunks > 1 and charges.size * steps >= PARALLEL_FROM
-        kernel = kernels.step_nonlinear_parallel if parallel else kernels.step_nonlinear
+        total, failed = np.zeros(5), np.full(3, -1)
         where = _where(self.plan, state.step, steps)
-        kernel(self.layout, state.arena, where, steps, inputs, seen, state.nonlinear[index], charges, totals, failed)
-        for cluster, element, step in failed:
-            if cluster >= 0:
-                raise no_convergence(self.plan, group.labels[cluster][element], state.step + int(step))
-        arrived, left, lost, stored, joules = totals.sum(axis=0)
+        kernels.step_nonlinear(
+            self.layout, state.arena, where, steps, inputs, seen, state.nonlinear[index], charges, total, failed
+        )
+        if failed[0] >= 0:
+            raise no_convergence(self.plan, group.labels[failed[0]][failed[1]], state.step + int(failed[2]))
+        arrived, left, lost, stored, joules = total
         charged = joules / (self.plan.reference_power * self.plan.dt)
         net = arrived - left - lost - stored - charged
         if group.linear.metered:

@@ -4,14 +4,12 @@ import math
 from collections import namedtuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from substrate.backends.cpu_elements import answer, transfer, varactor_energy
-from substrate.backends.cpu_loops import side_by_side
 from substrate.backends.cpu_small import rows, solve_dense
 from substrate.nodes.nonlinear import VARACTOR
 
-CLUSTERS = 32  # per unit of parallel work
 ROUNDS = 30  # of the coupled iteration, each seen from other impedances
 VIEWS = 12  # of those
 FADING = 16  # steps of ten of conductances that help
@@ -139,7 +137,7 @@ def _seen_from(rest, z, shunt, w, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _gap(e, g, out):  # type: ignore[no-untyped-def]
-    """By how much waves ``out[:, 1]`` to and ``out[:, 0]`` from the elements miss the rest, beside the largest; and that one."""
+    """By how much waves ``out[:, 1]`` to and ``out[:, 0]`` from elements miss the rest, beside the largest; and it."""
     largest, scale = 0.0, 1e-300
     for k in range(len(e)):
         miss = out[k, 1] - e[k]
@@ -182,9 +180,9 @@ def _closer(rest, w, out, best, closest, bound):  # type: ignore[no-untyped-def]
 def _together(layout, c, b, e, g, waves, charges, out):  # type: ignore[no-untyped-def]
     """Several elements on one linear rest ``e + g b``; returns whether it converged.
 
-    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements are far
-    from the impedances they were asked at (diodes in series, all blocking), they are asked at those of their tangents; if
-    that does not help, conductances beside them are taken away in steps of ten.
+    ``out`` has a row per element: wave back, its slope, charge, volts, amperes, ohms of the tangent. Where elements are
+    far from the impedances they were asked at (diodes in series, all blocking), they are asked at those of their
+    tangents; if that does not help, conductances beside them are taken away in steps of ten.
     """
     n, samples = len(e), layout.impedances.shape[2]
     z, unit, best, closest = np.empty(n), math.sqrt(layout.power), np.zeros((n, 6)), math.inf
@@ -326,37 +324,33 @@ def _spread(layout, c, k, ports, start, arena, seen, at, x, y, total):  # type: 
                 seen[p, layout.observed[c, o], k, b] = y[p, start + count + o, b]
 
 
-def _step_nonlinear(layout, arena, where, steps, inputs, seen, memory, charges, totals, failed):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def step_nonlinear(  # type: ignore[no-untyped-def]
+    layout, arena, where, steps, inputs, seen, memory, charges, total, failed
+):
     """Advance all clusters by one block.
 
-    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``totals`` ``[chunks,
-    5]``:
-    arrived, left, lost in lines, into states (amplitude^2), into charges (J). ``failed`` ``[chunks, 3]``: cluster,
-    element, step.
+    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``total[5]``: arrived, left,
+    lost in lines, into states (amplitude^2), into charges (J). ``failed[3]``: cluster, element, step, or -1.
     """
     clusters, ports = layout.base.shape
     parts, batch, count = len(arena), charges.shape[2], layout.energy.shape[1]
     inner, width = len(layout.kinds), layout.matrices.shape[4]
-    for chunk in prange(len(totals)):
-        x, y = np.zeros((parts, width, batch)), np.zeros((parts, layout.matrices.shape[3], batch))
-        at, out, total = np.empty(ports, np.int64), np.zeros((inner, 6)), totals[chunk]
-        for c in range(chunk * CLUSTERS, min(clusters, (chunk + 1) * CLUSTERS)):
-            start, matrix = ports + inner, layout.matrices[layout.which[c]]
-            total[4] -= _charged(layout, c, charges)
-            for s in range(count):
-                x[:, start + s] = memory[:, c, s]
-                total[3] -= layout.energy[c, s] * np.sum(memory[:, c, s] ** 2)
-            for k in range(steps):
-                total[0] += _gather(layout, c, k, ports, start + count, arena, inputs, at, where, x)
-                wrong = _scatter(layout, c, matrix, ports, parts, x, y, charges, out)
-                if wrong >= 0 and failed[chunk, 0] < 0:
-                    failed[chunk, 0], failed[chunk, 1], failed[chunk, 2] = c, wrong, k
-                _spread(layout, c, k, ports, start, arena, seen, at, x, y, total)
-            for s in range(count):
-                memory[:, c, s] = x[:, start + s]
-                total[3] += layout.energy[c, s] * np.sum(memory[:, c, s] ** 2)
-            total[4] += _charged(layout, c, charges)
-
-
-step_nonlinear = njit(cache=True)(_step_nonlinear)
-step_nonlinear_parallel = side_by_side(_step_nonlinear)
+    x, y = np.zeros((parts, width, batch)), np.zeros((parts, layout.matrices.shape[3], batch))
+    at, out, start = np.empty(ports, np.int64), np.zeros((inner, 6)), ports + inner
+    for c in range(clusters):
+        matrix = layout.matrices[layout.which[c]]
+        total[4] -= _charged(layout, c, charges)
+        for s in range(count):
+            x[:, start + s] = memory[:, c, s]
+            total[3] -= layout.energy[c, s] * np.sum(memory[:, c, s] ** 2)
+        for k in range(steps):
+            total[0] += _gather(layout, c, k, ports, start + count, arena, inputs, at, where, x)
+            wrong = _scatter(layout, c, matrix, ports, parts, x, y, charges, out)
+            if wrong >= 0 and failed[0] < 0:
+                failed[0], failed[1], failed[2] = c, wrong, k
+            _spread(layout, c, k, ports, start, arena, seen, at, x, y, total)
+        for s in range(count):
+            memory[:, c, s] = x[:, start + s]
+            total[3] += layout.energy[c, s] * np.sum(memory[:, c, s] ** 2)
+        total[4] += _charged(layout, c, charges)

@@ -7,7 +7,7 @@ import typer
 
 from substrate.errors import ConfigError
 from substrate.export import export_run
-from substrate.export_pwl import export_pwl
+from substrate.export.pwl import export_pwl
 from substrate.record import RunReader
 
 PWL = "pwl"

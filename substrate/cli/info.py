@@ -10,7 +10,7 @@ import typer
 from substrate.cli.reporting import print_json, print_table
 from substrate.errors import RunFileError
 from substrate.record import RunReader
-from substrate.runfile_disk import refuse_if_written
+from substrate.record.disk import refuse_if_written
 from substrate.units import format_quantity
 
 

@@ -11,7 +11,7 @@ from devices.device import Device, units
 from devices.errors import CardError, DeviceError, UnverifiedCardWarning
 from devices.models import model_class, nearest
 from substrate.cli.user_devices import user_device
-from substrate.config_schema import PortTable, TrainConfig
+from substrate.config.schema import PortTable, TrainConfig
 from substrate.errors import ConfigError
 from substrate.units import quantity
 

@@ -12,7 +12,7 @@ import typer
 from substrate.circuit_run import run_circuit
 from substrate.cli.progress import ProgressLine
 from substrate.cli.reporting import note, print_json, print_table
-from substrate.config_text import read_text
+from substrate.config.text import read_text
 from substrate.errors import ConfigError, RunFileError
 from substrate.netfile import Circuit, parse_netfile
 from substrate.units import format_quantity

@@ -16,7 +16,7 @@ from substrate.cli.ports import Chosen, choose_devices
 from substrate.cli.progress import ProgressLine
 from substrate.cli.reporting import note, print_json, print_table
 from substrate.config import build_network, build_settings, load_data, parse_config, read_text
-from substrate.config_schema import TrainConfig
+from substrate.config.schema import TrainConfig
 from substrate.errors import ConfigError, RunFileError
 from substrate.learning.training import train
 from substrate.record import RunReader

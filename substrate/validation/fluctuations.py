@@ -3,7 +3,7 @@
 import numpy as np
 
 from substrate.noise import BOLTZMANN, normals
-from substrate.noise_sources import johnson_voltage_variance, laser_phase_sigma, shot_variance
+from substrate.noise.sources import johnson_voltage_variance, laser_phase_sigma, shot_variance
 from substrate.validation.case import Measured, case
 
 SIGMAS = 4.5

@@ -26,7 +26,7 @@ from substrate import (
 from substrate.errors import CompileError, DataError, NetworkError
 from substrate.frequency import scattering_parameters
 from substrate.media import OpticalLine, RcLine, RlgcLine
-from substrate.media_cards import media, medium
+from substrate.media.cards import media, medium
 from substrate.waveforms import Carrier, PiecewiseLinear, Samples, Sine, Step
 
 NS, PS = 1e-9, 1e-12

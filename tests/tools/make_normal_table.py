@@ -1,4 +1,4 @@
-"""Makes `substrate/noise_table.npy`, the inverse normal CDF as piecewise polynomials, and measures its error.
+"""Makes `substrate/noise/noise_table.npy`, the inverse normal CDF as piecewise polynomials, and measures its error.
 
     python tests/tools/make_normal_table.py            # write the table (needs mpmath)
     PYTHONPATH=. python tests/tools/make_normal_table.py --check    # error of the shipped table (needs scipy)
@@ -21,7 +21,7 @@ import numpy as np
 OCTAVES = 32
 SUB_BITS = 4
 DEGREE = 4
-TABLE = Path(__file__).resolve().parents[2] / "substrate" / "noise_table.npy"
+TABLE = Path(__file__).resolve().parents[2] / "substrate" / "noise" / "noise_table.npy"
 
 
 def segment_polynomial(octave: int, sub: int) -> list[float]:

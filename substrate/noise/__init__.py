@@ -179,7 +179,7 @@ def fill_normals(out: Array, seed: int, source: int, step: int, batch_offset: in
     >>> bool(np.array_equal(fill_normals(out, 7, 1, 100), same))
     True
     """
-    from substrate.noise_kernels import fill
+    from substrate.noise.kernels import fill
 
     real, offset = _as_real(out, batch_offset)
     channels, steps, batch = real.shape
@@ -201,7 +201,7 @@ def add_normals(cells: Array, scale: npt.ArrayLike, seed: int, source: int, step
     >>> bool(np.array_equal(cells[0], normals(7, 1, 100, 2, 4)[0])), float(abs(cells[1]).max())
     (True, 0.0)
     """
-    from substrate.noise_kernels import add
+    from substrate.noise.kernels import add
 
     real, offset = _as_real(cells, batch_offset)
     channels, steps, batch = real.shape

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from substrate.config_schema import Count, Power, Seed, Strict, Time, reader
+from substrate.config.schema import Count, Power, Seed, Strict, Time, reader
 from substrate.simulation import DTYPES
 
 Moment = Annotated[float, BeforeValidator(reader("time")), Field(ge=0, examples=["5 ns"])]

@@ -8,11 +8,11 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.errors import CompileError, NetworkError
+from substrate.frequency.equations import Term, WaveEquations
 from substrate.laying import Medium, MediumNode
 from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.linear import LinearNode
 from substrate.plan import ClusterGroup, Plan
-from substrate.wave_equations import Term, WaveEquations
 
 Entries = list[list[Term | None]]
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from substrate.errors import CompileError
-from substrate.fractional import lay_line
 from substrate.laying import Laid, LineAccuracy, Medium
-from substrate.media_optical import OpticalLine
-from substrate.media_rc import RcLine
-from substrate.media_rlgc import RlgcLine
+from substrate.media.fractional import lay_line
+from substrate.media.optical import OpticalLine
+from substrate.media.rc import RcLine
+from substrate.media.rlgc import RlgcLine
 from substrate.network import Connection, Line, Network, PortReference
 
 __all__ = ["OpticalLine", "RcLine", "RlgcLine", "expand_media"]

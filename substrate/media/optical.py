@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from substrate.errors import CompileError, NetworkError
-from substrate.fractional import lay_line
 from substrate.laying import Laid, Medium, require_passive, require_positive
-from substrate.media_rlgc import as_line
+from substrate.media.fractional import lay_line
+from substrate.media.rlgc import as_line
 
 LIGHT = 299_792_458.0  # m/s
 FLAT = 1e-9  # turn of the phase at a tenth of the sampling rate below which dispersion is left out

@@ -108,7 +108,7 @@ def _eliminated(
     A passive network needs no search for pivots: I minus a contraction has a Hermitian part >= 0, and so has what is
     left of it after each elimination. Also returns the largest multiplier of each point, as a watch on that.
     """
-    from substrate import wave_kernels
+    from substrate.frequency import kernels as wave_kernels
 
     rows, columns = places[0].copy(), places[1].copy()
     order = _order(unknowns, rows, columns)

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 
 from substrate.errors import RunFileError
-from substrate.runfile_disk import make_file, refuse_if_written
-from substrate.runfile_format import LIBVER, Checkpoint, Layout, build_empty, encode_json, write_slot, write_text
-from substrate.runfile_read import RunReader
+from substrate.record.disk import make_file, refuse_if_written
+from substrate.record.format import LIBVER, Checkpoint, Layout, build_empty, encode_json, write_slot, write_text
+from substrate.record.reading import RunReader
 
 COPY_BYTES = 1 << 23  # bytes copied at a time
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from substrate.config_errors import Origin, complaint, key_lines
-from substrate.config_schema import DeviceTable, LineTable, PortTable, TrainConfig
-from substrate.config_text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
+from substrate.config.errors import Origin, complaint, key_lines
+from substrate.config.schema import DeviceTable, LineTable, PortTable, TrainConfig
+from substrate.config.text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
 from substrate.errors import ConfigError
 from substrate.learning.datasets import Dataset, load_dataset
 from substrate.learning.layered import layered

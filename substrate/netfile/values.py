@@ -8,9 +8,9 @@ from typing import Any, get_args, get_origin
 
 import numpy as np
 
-from substrate.config_errors import Origin, Path, dotted, hint
+from substrate.config.errors import Origin, Path, dotted, hint
 from substrate.errors import ConfigError, SubstrateError
-from substrate.netfile_parts import SOURCE_DIMENSIONS, Field, fields_of, part_types, parts_for
+from substrate.netfile.parts import SOURCE_DIMENSIONS, Field, fields_of, part_types, parts_for
 from substrate.units import DIMENSIONS, quantity
 
 EXPECTED = {

@@ -25,7 +25,7 @@ from typing import IO, Any
 import numpy as np
 
 from substrate.errors import RunFileError
-from substrate.export_netcdf import write_netcdf
+from substrate.export.netcdf import write_netcdf
 from substrate.record import RunReader
 
 GROUPS = {

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from substrate.errors import CompileError
-from substrate.fractional import lay_line, warn_rounding
 from substrate.laying import (
     Laid,
     LaidLine,
@@ -17,7 +16,8 @@ from substrate.laying import (
     require_positive,
     whole_steps,
 )
-from substrate.media_fit import LossyDesign, Telegraph, design
+from substrate.media.fit import LossyDesign, Telegraph, design
+from substrate.media.fractional import lay_line, warn_rounding
 from substrate.network import Line
 from substrate.nodes.line_ends import LineEnd
 

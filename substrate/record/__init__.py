@@ -19,9 +19,9 @@ import h5py
 import numpy as np
 
 from substrate.errors import RunFileError
-from substrate.runfile_copy import copy_run, repair
-from substrate.runfile_disk import lock, make_file, reason, refuse_if_written, reserve, trim
-from substrate.runfile_format import (
+from substrate.record.copying import copy_run, repair
+from substrate.record.disk import lock, make_file, reason, refuse_if_written, reserve, trim
+from substrate.record.format import (
     COMPLETE,
     FAILED,
     Layout,
@@ -36,7 +36,7 @@ from substrate.runfile_format import (
     write_slot,
     write_text,
 )
-from substrate.runfile_read import RunReader
+from substrate.record.reading import RunReader
 
 __all__ = ["RunReader", "RunWriter", "Static", "TableSpec", "repair"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from substrate.config_errors import Origin, Path, complaint, hint, key_lines
-from substrate.config_text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
+from substrate.config.errors import Origin, Path, complaint, hint, key_lines
+from substrate.config.text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
 from substrate.errors import ConfigError
-from substrate.netfile_parts import fields_of, line_types, node_types
-from substrate.netfile_schema import JointTable, NetfileTables, ProbeTable
-from substrate.netfile_values import Reader, key_text, same, text, written, written_fields
+from substrate.netfile.parts import fields_of, line_types, node_types
+from substrate.netfile.schema import JointTable, NetfileTables, ProbeTable
+from substrate.netfile.values import Reader, key_text, same, text, written, written_fields
 from substrate.network import Line, Network, PortReference
 from substrate.nodes.linear import LinearNode
 from substrate.probe import Probe, split_place

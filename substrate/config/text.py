@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from substrate.config_errors import dotted
+from substrate.config.errors import dotted
 from substrate.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from substrate.errors import CompileError
 from substrate.filters import Filter, cascade, fitted
-from substrate.fractional import split_delay
 from substrate.laying import LineAccuracy
+from substrate.media.fractional import split_delay
 from substrate.nodes.line_ends import LineEnd
 
 POINTS = 300  # of the fit, log spaced

@@ -11,9 +11,9 @@ import numpy as np
 from substrate.datafiles import data_path
 from substrate.errors import DataError
 from substrate.laying import Medium
-from substrate.media_optical import OpticalLine
-from substrate.media_rc import RcLine
-from substrate.media_rlgc import RlgcLine
+from substrate.media.optical import OpticalLine
+from substrate.media.rc import RcLine
+from substrate.media.rlgc import RlgcLine
 from substrate.network import Line
 
 # model -> numbers it reads, with their units; those that a card may leave out end in "?"

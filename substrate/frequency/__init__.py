@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from substrate.errors import NetworkError
+from substrate.frequency.assembly import Output, continuous, discrete, refuse_nonlinear
 from substrate.network import Network, PortReference, Probe
 from substrate.nodes.base import Node, Port
 from substrate.nodes.linear import Drive, LinearNode, Scattering, stacked
 from substrate.nodes.termination import Termination
 from substrate.traces import as_probe
-from substrate.wave_assembly import Output, continuous, discrete, refuse_nonlinear
 from substrate.waveforms import Step
 
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from substrate.errors import RunFileError
-from substrate.runfile_format import (
+from substrate.record.format import (
     COMPLETE,
     FORMAT,
     SCHEMA_VERSION,
