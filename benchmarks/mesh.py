@@ -12,7 +12,7 @@ def main() -> None:
     for size in (4,) if chosen.quick else FLOORS:
         for batch in (1, 3) if chosen.quick else (1, 64, 256):
             problem = mesh(size, batch, 200 if chosen.quick or size < 32 else 100)
-            compare(f"mesh_{size}_batch_{batch}", problem, python, 3, FLOORS.get(size, "-"))
+            compare(f"mesh_{size}_batch_{batch}", problem, python, 3 if size < 32 else 1, FLOORS.get(size, "-"))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Every line lasts one block, so a block reads and writes each cell once, as a cop
 """
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 from common import agree, best, options, report
@@ -21,7 +22,7 @@ def chain(lines: int, steps: int) -> Network:
     names += [net.add(ParallelJunction(2), f"n{i}") for i in range(lines - 1)]
     names.append(net.add(Resistor(75.0), "right"))
     line = Line(steps * DT, 50.0)
-    for here, there in zip(names, names[1:], strict=False):
+    for here, there in pairwise(names):
         net.connect(here, there, line)
     return net
 

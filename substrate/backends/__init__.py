@@ -69,7 +69,9 @@ def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: int, ba
 def require_same_shape(old: Plan, new: Plan) -> None:
     """Refuse to go on with a plan whose lines or clusters are laid out in another way."""
     lines = [[(x.name, x.steps, x.row) for x in plan.lines] for plan in (old, new)]
-    shapes = [[(g.names, g.matrices.shape[2:], g.observed.shape) for g in plan.clusters] for plan in (old, new)]
+    shapes: list[list[Any]] = [
+        [(g.names, g.matrices.shape[2:], g.observed.shape) for g in plan.clusters] for plan in (old, new)
+    ]
     for plan, shape in zip((old, new), shapes, strict=True):
         shape += [(g.labels, g.linear.matrices.shape[2:], tuple(g.kinds)) for g in plan.nonlinear]
     if lines[0] != lines[1] or shapes[0] != shapes[1] or old.nodes != new.nodes:

@@ -227,7 +227,7 @@ def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, at, now, aft
     """Step all runs of one chunk of work by one block."""
     before = control(np.uint32(FLUSH), np.uint32(FLUSH))
     for run in range(program.chunk[chunk], program.chunk[chunk + 1]):
-        first, count, kind = program.cluster[run], program.count[run], program.kind[run]
+        first, count, kind = program.cluster[run], program.counts[run], program.kind[run]
         if kind == STRIP:
             _strips(program, first, count, arena, now, after, room, total)
         elif kind == STREAM and (aligned or count == 1):

@@ -54,7 +54,8 @@ def loop(function: Any) -> Any:
 def side_by_side(function: Any, **options: Any) -> Any:
     """The function with its ``prange`` in parallel, under a name of its own.
 
-    Compiled from one and the same name, the serial and the parallel version would be taken for each other by Numba's cache.
+    Compiled from one and the same name, the serial and the parallel version would be taken for each other by Numba's
+    cache.
     """
     twin = FunctionType(function.__code__, function.__globals__, function.__name__ + "_parallel")
     twin.__qualname__, twin.__module__ = twin.__name__, function.__module__

@@ -1,4 +1,7 @@
-"""Compiled loop that steps clusters with nonlinear elements: matrix, elements, matrix, one step after the other."""
+"""Compiled loop that steps clusters with nonlinear elements: matrix, elements, matrix, one step after the other.
+
+Numba keeps compiled copies of `cpu_elements` and `cpu_small` in the cache of this file: save it too when these change.
+"""
 
 import math
 from collections import namedtuple
@@ -7,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from substrate.backends.cpu_elements import answer, transfer, varactor_energy
+from substrate.backends.cpu_loops import borrowing
 from substrate.backends.cpu_small import rows, solve_dense
 from substrate.nodes.nonlinear import VARACTOR
 
@@ -27,7 +31,7 @@ Layout = namedtuple(
 )
 
 
-@njit(cache=True)
+@borrowing
 def _reflect(layout, c, k, b, z, wave, before, out):  # type: ignore[no-untyped-def]
     """What element ``k`` does when ``wave`` (sqrt(W)) arrives from ``z``: see :func:`_together` for ``out``."""
     par, root = layout.parameters[c, k], math.sqrt(z)
@@ -39,7 +43,7 @@ def _reflect(layout, c, k, b, z, wave, before, out):  # type: ignore[no-untyped-
     return good
 
 
-@njit(cache=True)
+@borrowing
 def _alone(layout, c, k, b, e, g, before):  # type: ignore[no-untyped-def]
     """One element on a linear rest that answers ``e + g b`` to a wave ``b``: wave sent back, charge, converged."""
     samples = layout.impedances.shape[2]
@@ -262,7 +266,7 @@ def _scatter(layout, c, matrix, ports, parts, x, y, charges, out):  # type: igno
     return failed
 
 
-@njit(cache=True)
+@borrowing
 def _address(layout, c, j, k, cell, parity, first, batch):  # type: ignore[no-untyped-def]
     """Where the wave of step ``k`` of the block lies at port ``j``."""
     group = layout.delay_class[c, j]
@@ -272,7 +276,7 @@ def _address(layout, c, j, k, cell, parity, first, batch):  # type: ignore[no-un
     return layout.base[c, j] + (plane ^ 1) * layout.stride[c, j] + (k - first[group]) * batch
 
 
-@njit(cache=True)
+@borrowing
 def _charged(layout, c, charges):  # type: ignore[no-untyped-def]
     """Joules in the charges of one cluster."""
     total = 0.0
@@ -285,7 +289,7 @@ def _charged(layout, c, charges):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True)
+@borrowing
 def _gather(layout, c, k, ports, start, arena, inputs, at, where, x):  # type: ignore[no-untyped-def]
     """Collect what arrives and what sources feed in step ``k`` into ``x``; returns the power that arrives."""
     parts, batch, power = x.shape[0], x.shape[2], 0.0
@@ -304,7 +308,7 @@ def _gather(layout, c, k, ports, start, arena, inputs, at, where, x):  # type: i
     return power
 
 
-@njit(cache=True)
+@borrowing
 def _spread(layout, c, k, ports, start, arena, seen, at, x, y, total):  # type: ignore[no-untyped-def]
     """Write what leaves in step ``k``, keep the states, show probes what they see."""
     parts, batch, count = x.shape[0], x.shape[2], layout.energy.shape[1]
@@ -330,8 +334,8 @@ def step_nonlinear(  # type: ignore[no-untyped-def]
 ):
     """Advance all clusters by one block.
 
-    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``total[5]``: arrived, left,
-    lost in lines, into states (amplitude^2), into charges (J). ``failed[3]``: cluster, element, step, or -1.
+    ``memory`` is ``[parts, clusters, states, batch]``, ``charges`` ``[clusters, inner, batch]``. ``total[5]``: arrived,
+    left, lost in lines, into states (amplitude^2), into charges (J). ``failed[3]``: cluster, element, step, or -1.
     """
     clusters, ports = layout.base.shape
     parts, batch, count = len(arena), charges.shape[2], layout.energy.shape[1]

@@ -26,7 +26,7 @@ class Program(NamedTuple):
     # runs of clusters that are stepped in one piece where their cells follow each other
     kind: np.ndarray  # int8[runs]
     cluster: np.ndarray  # int64[runs], the first
-    count: np.ndarray  # int64[runs]
+    counts: np.ndarray  # int64[runs]
     chunk: np.ndarray  # int64[chunks + 1], first run of each
     # clusters
     port: np.ndarray  # int64[clusters + 1], first port of each
@@ -159,7 +159,7 @@ class _Builder:
 
     def _factors(self, group: ClusterGroup, single: bool) -> None:
         """Split matrices of clusters with states into few sums and their effects, where that is less work."""
-        unique, samples, rows, columns = group.matrices.shape
+        unique, samples = group.matrices.shape[:2]
         rank, place = np.zeros(unique, np.int64), np.zeros(unique, np.int64)
         self._add("factors", np.zeros(0), self.dtype)
         for index, matrix in enumerate(group.matrices[:, 0] if single and samples == 1 else ()):
@@ -194,7 +194,7 @@ class _Builder:
             self.collected["value"][-1][at] = self._add("re", entries.T, self.dtype)
         self._add("kind", kinds, np.int8)
         self._add("cluster", offset + starts)
-        self._add("count", counts)
+        self._add("counts", counts)
         self._add("group", np.full(len(starts), index))
         effort = 8 if kind == STEPWISE else 1
         self.work.append(counts * (sum(group.matrices.shape[3:]) * block * self.batch * effort))

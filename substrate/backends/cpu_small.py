@@ -1,9 +1,9 @@
 """Compiled algebra of small matrices: rows of a product for all samples, and elimination."""
 
-from numba import njit
+from substrate.backends.cpu_loops import borrowing
 
 
-@njit(cache=True)
+@borrowing
 def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-def]
     """Rows ``first .. last`` of ``y = matrix x``, ``[parts, rows, batch]``; ``matrix`` ``[parts, batch or 1, ...]``."""
     shared, columns = matrix.shape[1] == 1, matrix.shape[3]
@@ -22,7 +22,7 @@ def rows(x, y, matrix, first, last, parts, batch):  # type: ignore[no-untyped-de
                     y[1, i, b] += m * x[1, j, b] + n * x[0, j, b]
 
 
-@njit(cache=True)
+@borrowing
 def solve_dense(a, b):  # type: ignore[no-untyped-def]
     """Solve ``a x = b`` in place by elimination with row pivots; the answer is left in ``b``."""
     n = len(b)

@@ -96,7 +96,7 @@ class Stepper:
         for probe, blocks in zip(self.plan.probes, self.probed, strict=True):
             if probe.line >= 0:  # the simulation reads it from the cells
                 continue
-            waves = seen if probe.in_cluster else self.signals
+            waves: Any = seen if probe.in_cluster else self.signals
             blocks.append(self._reduced(probe, waves[probe.arriving], waves[probe.departing]))
         for place, (end, signal) in enumerate(self.plan.departures):
             self._depart(place, end, self.signals[signal])
