@@ -49,7 +49,7 @@ peers:
 	$(MAKE) VENV=$(PEERS) bench
 
 clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf build dist .numba_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find substrate devices tests benchmarks examples -name __pycache__ -type d -exec rm -rf {} +
 
 # One stamp for each set of packages: installed again only when the lists change.

@@ -1,9 +1,23 @@
 """What all tests share: every test that takes `backend` runs on each backend that can run here."""
 
+import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _cache_of_compiled_loops() -> str:
+    """A folder per state of the sources: Numba does not see that a function called from another file has changed."""
+    sources = sorted(path for path in (ROOT / "substrate").rglob("*.py") if "numba" in path.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return str(ROOT / ".numba_cache" / digest[:16])
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", _cache_of_compiled_loops())
 
 REQUIRE_GPU = os.environ.get("SUBSTRATE_REQUIRE_GPU") == "1"
 
