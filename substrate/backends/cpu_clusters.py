@@ -7,14 +7,14 @@ from substrate.backends.cpu_loops import (
     FLUSH,
     borrowing,
     complex_one_port,
-    complex_pair,
-    complex_pair_each,
     complex_two_ports,
     control,
     copy,
     one_port,
     pair,
     pair_each,
+    quad,
+    quad_each,
     strip,
     three_ports,
     two_ports,
@@ -99,6 +99,21 @@ def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[
 
 
 @borrowing
+def _apply_complex(program, out, o, x, i, j, p, q, width, count, more):  # type: ignore[no-untyped-def]
+    """Columns ``i`` and ``j``, times the entries at ``p`` and ``q``, to a row of complex numbers."""
+    to, along = out[0, o : o + count], out[1, o : o + count]
+    u, s, v, t = x[0, i, :count], x[1, i, :count], x[0, j, :count], x[1, j, :count]
+    re, im = program.re, program.im
+    if width == 1:
+        energy = quad(to, u, s, v, t, re[p], -im[p], re[q], -im[q], more)
+        return energy + quad(along, s, u, t, v, re[p], im[p], re[q], im[q], more)
+    a, b, c, d = re[p : p + count], im[p : p + count], re[q : q + count], im[q : q + count]
+    one = re.dtype.type(1.0)
+    energy = quad_each(to, u, s, v, t, a, b, c, d, -one, more)
+    return energy + quad_each(along, s, u, t, v, a, b, c, d, one, more)
+
+
+@borrowing
 def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-def]
     """One row of a cluster's matrix over ``count`` numbers, from ``tile`` on in its samples; returns its energy."""
     first = program.first_row[program.pattern[c]]
@@ -108,19 +123,14 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
         energy = x[0, 0, 0] - x[0, 0, 0]
         for n in range(0, b - a, 2):
             i, j, p, q = program.column[a + n], program.column[a + n + 1], start + n * width, start + (n + 1) * width
-            to, u, v = out[0, o : o + count], x[0, i, :count], x[0, j, :count]
-            re, im = program.re, program.im
-            if len(out) == 1 and width == 1:
+            if len(out) == 2:
+                energy = _apply_complex(program, out, o, x, i, j, p, q, width, count, n > 0)
+                continue
+            to, u, v, re = out[0, o : o + count], x[0, i, :count], x[0, j, :count], program.re
+            if width == 1:
                 energy = pair(to, u, v, re[p], re[q], n > 0)
-            elif len(out) == 1:
-                energy = pair_each(to, u, v, re[p : p + count], re[q : q + count], n > 0)
             else:
-                along, s, t = out[1, o : o + count], x[1, i, :count], x[1, j, :count]
-                if width == 1:
-                    energy = complex_pair(to, along, u, s, v, t, (re[p], im[p], re[q], im[q]), n > 0)
-                else:
-                    e, f, g, h = re[p : p + count], im[p : p + count], re[q : q + count], im[q : q + count]
-                    energy = complex_pair_each(to, along, u, s, v, t, e, f, g, h, n > 0)
+                energy = pair_each(to, u, v, re[p : p + count], re[q : q + count], n > 0)
         return energy
     re = im = x[0, 0, 0] - x[0, 0, 0]
     for n in range(b - a):

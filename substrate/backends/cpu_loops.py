@@ -188,31 +188,39 @@ def pair_each(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
 
 
 @loop
-def complex_pair(re, im, x, y, s, t, v, more):  # type: ignore[no-untyped-def]
-    """As :func:`pair` for ``x + iy`` and ``s + it``, multiplied by ``v[0] + i v[1]`` and ``v[2] + i v[3]``."""
-    energy = re.dtype.type(0.0)
-    a, b, c, d = v
-    for e in range(len(re)):
-        p = a * x[e] - b * y[e] + c * s[e] - d * t[e]
-        q = a * y[e] + b * x[e] + c * t[e] + d * s[e]
-        if more:
-            p, q = p + re[e], q + im[e]
-        re[e], im[e] = p, q
-        energy += p * p + q * q
+def quad(out, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
+    """``out = a x + b y + c s + d t``, as :func:`pair`: one part of a complex pair.
+
+    One array is written, for the compiler gives up vectorising where too many could overlap.
+    """
+    energy = out.dtype.type(0.0)
+    if more:
+        for e in range(len(out)):
+            p = out[e] + (a * x[e] + b * y[e] + c * s[e] + d * t[e])
+            out[e] = p
+            energy += p * p
+    else:
+        for e in range(len(out)):
+            p = a * x[e] + b * y[e] + c * s[e] + d * t[e]
+            out[e] = p
+            energy += p * p
     return energy
 
 
 @loop
-def complex_pair_each(re, im, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
-    """As :func:`complex_pair`; the factors ``a + ib`` and ``c + id`` are arrays."""
-    energy = re.dtype.type(0.0)
-    for e in range(len(re)):
-        p = a[e] * x[e] - b[e] * y[e] + c[e] * s[e] - d[e] * t[e]
-        q = a[e] * y[e] + b[e] * x[e] + c[e] * t[e] + d[e] * s[e]
-        if more:
-            p, q = p + re[e], q + im[e]
-        re[e], im[e] = p, q
-        energy += p * p + q * q
+def quad_each(out, x, y, s, t, a, b, c, d, sign, more):  # type: ignore[no-untyped-def]
+    """As :func:`quad`; the factors are arrays, ``b`` and ``d`` times ``sign``."""
+    energy = out.dtype.type(0.0)
+    if more:
+        for e in range(len(out)):
+            p = out[e] + (a[e] * x[e] + c[e] * s[e] + sign * (b[e] * y[e] + d[e] * t[e]))
+            out[e] = p
+            energy += p * p
+    else:
+        for e in range(len(out)):
+            p = a[e] * x[e] + c[e] * s[e] + sign * (b[e] * y[e] + d[e] * t[e])
+            out[e] = p
+            energy += p * p
     return energy
 
 

@@ -11,7 +11,7 @@ STREAM, STRIP, TILED, STEPWISE = range(4)  # how a run of clusters is stepped, s
 LONGEST_RUN = 16_384  # numbers a port scatters in one piece, at most
 SHORTEST_STRIP = 8  # clusters worth stepping side by side
 WIDEST_COPY = 64  # numbers to which a matrix per sample is repeated, so that inner loops are not short
-TILE = 128  # numbers copied at once by clusters that cannot work in place
+TILE = 256  # numbers copied at once by clusters that cannot work in place
 SMALLEST_CHUNK, LARGEST_CHUNK = 4096, 65_536  # numbers per unit of parallel work, while they are at most
 MOST_CHUNKS = 256  # as many
 
