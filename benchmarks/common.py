@@ -13,6 +13,7 @@ def options(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: does it run, not how fast")
     parser.add_argument("--photontorch", default="", help="a Python that has photontorch (or set PHOTONTORCH_PYTHON)")
+    parser.add_argument("--full", action="store_true", help="let slow peers run all of their steps")
     return parser.parse_args()
 
 

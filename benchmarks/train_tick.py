@@ -2,7 +2,7 @@
 
 A tick moves every wave one line further, both ways, through every layer; every port hears its gradient, every device
 moves, the ledger closes. The PyTorch step is forward, backward and SGD. Both use float32 and both cores; they take
-turns, and medians are compared. Run alone: ``python benchmarks/train_tick.py``.
+turns of many calls, and medians are compared. Run alone: ``python benchmarks/train_tick.py``.
 """
 
 import os
@@ -20,7 +20,8 @@ from substrate.learning.ports import PortBank
 
 SIZES = (784, 128, 10)
 RATE = 0.05
-ROUNDS = 200
+TURNS, UNCOUNTED, CALLS = 8, 10, 40
+PAUSE = 0.4  # s
 THREADS = int(os.environ.get("OPENBLAS_NUM_THREADS", os.cpu_count() or 1))  # the same number for both sides
 
 
@@ -62,15 +63,19 @@ def torch_step(batch, x, y):
     return step
 
 
-def medians(functions, rounds):
-    """Median seconds of each function, called in turns so that a noisy moment hits all of them."""
+def medians(functions, turns):
+    """Median seconds of each function. They take turns of many calls, with a pause before each turn: the idle threads of
+    one library go on spinning for a while after its last call (up to 0.2 s) and would take a core from the other."""
     times = [[] for _ in functions]
-    for _ in range(rounds):
+    for _ in range(turns):
         for function, record in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            function()
-            record.append(time.perf_counter() - start)
-    return [statistics.median(record[rounds // 10 :]) for record in times]
+            time.sleep(PAUSE)
+            for call in range(UNCOUNTED + CALLS):
+                start = time.perf_counter()
+                function()
+                if call >= UNCOUNTED:
+                    record.append(time.perf_counter() - start)
+    return [statistics.median(record) for record in times]
 
 
 def main() -> None:
@@ -84,7 +89,7 @@ def main() -> None:
         except ImportError:
             print(f"SKIPPED train_tick_batch{batch} torch not installed")
             continue
-        tick, step = medians([ours, theirs], ROUNDS)
+        tick, step = medians([ours, theirs], TURNS)
         print(f"batch {batch}: tick {tick * 1e3:.3f} ms, PyTorch step {step * 1e3:.3f} ms")
         print(f"RATIO train_tick_batch{batch} {tick / step:.3f} (substrate tick over PyTorch CPU training step)")
 

@@ -138,6 +138,8 @@ def _squared_norm(node: Any, matrix: Any) -> float:
 def _gain(group: ClusterGroup) -> float:
     """Product over the clusters of a group of what each can multiply arriving power by; 1 where all are passive."""
     ports = group.matrices[:, :, : group.ports, : group.ports]
-    norms = np.array([max(float(np.linalg.norm(m, 2)) ** 2 for m in unique) for unique in ports])
+    if not ports.size:
+        return 1.0
+    norms = np.linalg.norm(ports, 2, axis=(2, 3)).max(axis=1) ** 2
     decades = float(np.log10(np.where(norms > 1.0 + 1e-9, norms, 1.0))[group.which].sum())
     return 10.0 ** min(decades, 200.0)

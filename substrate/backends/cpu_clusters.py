@@ -10,6 +10,7 @@ from substrate.backends.cpu_loops import (
     complex_two_ports,
     control,
     copy,
+    inlined,
     one_port,
     pair,
     pair_each,
@@ -25,7 +26,7 @@ from substrate.backends.cpu_states import step_sample
 PIECE = 1024  # numbers whose squares are added up in the precision of the waves
 
 
-@borrowing
+@inlined
 def _reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
     """Where the wave of step ``k`` of the block lies at a port, and how many steps follow it without a jump."""
     end = program.end[port]
@@ -35,7 +36,7 @@ def _reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
     return program.base[port] + after[end] + k * program.batch, 1 << 40
 
 
-@borrowing
+@inlined
 def _stream(program, c, count, arena, now, after, room, steps, total):  # type: ignore[no-untyped-def]
     """Step ``count`` memoryless clusters of few ports, whose cells follow each other, in place."""
     port, value = program.port[c], program.value[c]
@@ -81,7 +82,7 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
         k += run
 
 
-@borrowing
+@inlined
 def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[no-untyped-def]
     """Step ``count`` two-ports side by side by one step."""
     i, _ = _reach(program, program.port[c], 0, now, after, room)
@@ -98,7 +99,7 @@ def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[
     total[0] += np.float64(arrived) - np.float64(left)
 
 
-@borrowing
+@inlined
 def _apply_complex(program, out, o, x, i, j, p, q, width, count, more):  # type: ignore[no-untyped-def]
     """Columns ``i`` and ``j``, times the entries at ``p`` and ``q``, to a row of complex numbers."""
     to, along = out[0, o : o + count], out[1, o : o + count]
@@ -113,7 +114,7 @@ def _apply_complex(program, out, o, x, i, j, p, q, width, count, more):  # type:
     return energy + quad_each(along, s, u, t, v, a, b, c, d, one, more)
 
 
-@borrowing
+@inlined
 def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-def]
     """One row of a cluster's matrix over ``count`` numbers, from ``tile`` on in its samples; returns its energy."""
     first = program.first_row[program.pattern[c]]
@@ -146,7 +147,7 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
     return re * re + im * im
 
 
-@borrowing
+@inlined
 def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
     """Copy ``count`` numbers to column ``j``; returns their energy."""
     energy = 0.0
@@ -155,7 +156,7 @@ def _gather(x, j, source, at, count):  # type: ignore[no-untyped-def]
     return energy
 
 
-@borrowing
+@inlined
 def _arrive(program, c, arena, inputs, span, step, x, at, offset, count):  # type: ignore[no-untyped-def]
     """Gather ``count`` numbers that arrive at a cluster and are fed into it; returns the energy that arrived."""
     port, first = program.port[c], program.source[c]
@@ -168,7 +169,7 @@ def _arrive(program, c, arena, inputs, span, step, x, at, offset, count):  # typ
     return energy
 
 
-@borrowing
+@inlined
 def _depart(program, c, arrived, arena, seen, span, step, x, at, offset, tile, count, total):  # type: ignore[no-untyped-def]
     """Write what leaves a cluster and what probes see of it, and book its energy."""
     port, first = program.port[c], program.seen[c]
@@ -184,7 +185,7 @@ def _depart(program, c, arrived, arena, seen, span, step, x, at, offset, tile, c
     total[1] += lost
 
 
-@borrowing
+@inlined
 def _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
     """Step a cluster without states, as many steps at once as lie side by side."""
     port, batch, width = program.port[c], program.batch, program.width[c]

@@ -62,6 +62,11 @@ def side_by_side(function: Any, **options: Any) -> Any:
     return njit(cache=True, parallel=True, **options)(twin)
 
 
+def inlined(function: Any) -> Any:
+    """As :func:`borrowing`, put in place of its calls: handing over a whole program costs more than a short block."""
+    return njit(cache=True, _nrt=False, inline="always")(function)
+
+
 def borrowing(function: Any) -> Any:
     """A function that makes no arrays: without counts of who refers to one, which would cost more than the work."""
     return njit(cache=True, _nrt=False)(function)
