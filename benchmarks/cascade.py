@@ -1,8 +1,8 @@
 """Cascades of lines against ngspice: lossless lines (its T element) and lossy ones (LTRA), whole transients.
 
-Both sides get the same circuit and the same step. Waveforms are compared at ngspice's own time points before anything is
-timed, and a cascade with every third line 2 % wrong must not pass. ngspice's time is that of a whole batch run less that of
-a deck with a single resistor; ours is the stepping of a compiled network, probes included.
+Both sides get the same circuit and the same step. Waveforms are compared at ngspice's own time points before anything
+is timed, and a cascade with every third line 2 % wrong must not pass. ngspice's time is that of a whole batch run less
+that of a deck with a single resistor; ours is the stepping of a compiled network, probes included.
 """
 
 import shutil

@@ -70,7 +70,8 @@ def over_steps(counts: list[int], seconds: float) -> list[float]:
 
 
 def memory_of_a_run(steps: int) -> int:
-    """Bytes that a run of 100 lines takes beyond what the simulation had, with the record of its probe not yet taken."""
+    """Bytes that a run of 100 lines takes beyond what the simulation had, with the record of its probe not yet
+    taken."""
     simulation = chain(100)
     simulation.run(DELAY)
     simulation.take_probes()

@@ -64,8 +64,8 @@ def torch_step(batch, x, y):
 
 
 def medians(functions, turns):
-    """Median seconds of each function. They take turns of many calls, with a pause before each turn: the idle threads of
-    one library go on spinning for a while after its last call (up to 0.2 s) and would take a core from the other."""
+    """Median seconds of each function. They take turns of many calls, with a pause before each turn: the idle threads
+    of one library go on spinning for a while after its last call (up to 0.2 s) and would take a core from the other."""
     times = [[] for _ in functions]
     for _ in range(turns):
         for function, record in zip(functions, times, strict=True):
