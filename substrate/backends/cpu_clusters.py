@@ -7,22 +7,26 @@ from substrate.backends.cpu_loops import (
     FLUSH,
     borrowing,
     complex_one_port,
+    complex_pair,
+    complex_triple,
     complex_two_ports,
     control,
     copy,
+    coupler,
+    cross,
     inlined,
     one_port,
     pair,
     pair_each,
-    quad,
     quad_each,
     strip,
     three_ports,
     two_ports,
 )
-from substrate.backends.cpu_program import STEPWISE, STREAM, STRIP, TILE
+from substrate.backends.cpu_program import COUPLER, STEPWISE, STREAM, STRIP, TILE
 from substrate.backends.cpu_states import step_sample
 
+SHORT = 16  # numbers below which a coupler is worked out one number after the other
 PIECE = 1024  # numbers whose squares are added up in the precision of the waves
 
 
@@ -83,6 +87,45 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
 
 
 @inlined
+def _couple(program, c, arena, x, now, after, room, steps, total):  # type: ignore[no-untyped-def]
+    """Step a four-port without reflection (see :func:`coupler`) in place."""
+    port, value, weight = program.port[c], program.value[c], program.weight
+    v, w = program.re[value : value + 16], program.im[value : value + 16]
+    k = 0
+    while k < steps:
+        i, run = _reach(program, port, k, now, after, room)
+        j, other = _reach(program, port + 1, k, now, after, room)
+        m, another = _reach(program, port + 2, k, now, after, room)
+        n, last = _reach(program, port + 3, k, now, after, room)
+        run = min(run, other, another, last, steps - k)
+        for e in range(0, run * program.batch, TILE):
+            size = min(TILE, run * program.batch - e)
+            a, b = arena[0, i + e : i + e + size], arena[1, i + e : i + e + size]
+            s, d = arena[0, j + e : j + e + size], arena[1, j + e : j + e + size]
+            p, q = arena[0, m + e : m + e + size], arena[1, m + e : m + e + size]
+            r, t = arena[0, n + e : n + e + size], arena[1, n + e : n + e + size]
+            if size < SHORT:
+                arrived, left_0, left_1, left_2, left_3 = coupler(a, b, s, d, p, q, r, t, v, w)
+            else:
+                copy(x[0, 0, :size], a)
+                copy(x[1, 0, :size], b)
+                copy(x[0, 1, :size], s)
+                copy(x[1, 1, :size], d)
+                back, left_0, left_1 = cross(a, b, s, d, p, q, r, t, v[2:], w[2:])
+                y, z = x[0], x[1]
+                along, left_2, left_3 = cross(
+                    p, q, r, t, y[0, :size], z[0, :size], y[1, :size], z[1, :size], v[8:], w[8:]
+                )
+                arrived = back + along
+            lost = weight[port] * left_0 + weight[port + 1] * left_1
+            lost += weight[port + 2] * left_2 + weight[port + 3] * left_3
+            left = np.float64(left_0) + np.float64(left_1) + np.float64(left_2) + np.float64(left_3)
+            total[0] += np.float64(arrived) - left - lost
+            total[1] += lost
+        k += run
+
+
+@inlined
 def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[no-untyped-def]
     """Step ``count`` two-ports side by side by one step."""
     i, _ = _reach(program, program.port[c], 0, now, after, room)
@@ -106,12 +149,29 @@ def _apply_complex(program, out, o, x, i, j, p, q, width, count, more):  # type:
     u, s, v, t = x[0, i, :count], x[1, i, :count], x[0, j, :count], x[1, j, :count]
     re, im = program.re, program.im
     if width == 1:
-        energy = quad(to, u, s, v, t, re[p], -im[p], re[q], -im[q], more)
-        return energy + quad(along, s, u, t, v, re[p], im[p], re[q], im[q], more)
+        return complex_pair(to, along, u, s, v, t, re[p], im[p], re[q], im[q], more)
     a, b, c, d = re[p : p + count], im[p : p + count], re[q : q + count], im[q : q + count]
     one = re.dtype.type(1.0)
     energy = quad_each(to, u, s, v, t, a, b, c, d, -one, more)
     return energy + quad_each(along, s, u, t, v, a, b, c, d, one, more)
+
+
+@inlined
+def _apply_three(program, out, o, x, a, p, count):  # type: ignore[no-untyped-def]
+    """A row of three complex entries, padded to four; they begin at ``a`` in the columns and at ``p`` in the values."""
+    i, j, k, re, im = program.column[a], program.column[a + 1], program.column[a + 2], program.re, program.im
+    to, along = out[0, o : o + count], out[1, o : o + count]
+    u, s, v, t, y, z = (
+        x[0, i, :count],
+        x[1, i, :count],
+        x[0, j, :count],
+        x[1, j, :count],
+        x[0, k, :count],
+        x[1, k, :count],
+    )
+    return complex_triple(
+        to, along, u, s, v, t, y, z, re[p], im[p], re[p + 1], im[p + 1], re[p + 2], im[p + 2]
+    )  # fmt: skip
 
 
 @inlined
@@ -122,6 +182,8 @@ def _apply(program, c, i, out, o, x, tile, count):  # type: ignore[no-untyped-de
     start = program.value[c] + (a - program.row[first]) * width + tile
     if count > 1:
         energy = x[0, 0, 0] - x[0, 0, 0]
+        if len(out) == 2 and width == 1 and b - a == 4 and program.column[a + 2] == program.column[a + 3]:
+            return _apply_three(program, out, o, x, a, start, count)
         for n in range(0, b - a, 2):
             i, j, p, q = program.column[a + n], program.column[a + n + 1], start + n * width, start + (n + 1) * width
             if len(out) == 2:
@@ -247,6 +309,8 @@ def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, at, now, aft
             for c in range(first, first + count):
                 if kind == STREAM:
                     _stream(program, c, 1, arena, now, after, room, steps, total)
+                elif kind == COUPLER:
+                    _couple(program, c, arena, x, now, after, room, steps, total)
                 elif kind == STEPWISE:
                     _stepwise(
                         program, c, arena, memory, inputs, seen, span, x, y, at, now, after, room, done, steps, total

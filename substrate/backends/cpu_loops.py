@@ -158,6 +158,50 @@ def complex_two_ports(a, b, c, d, v, w):  # type: ignore[no-untyped-def]
 
 
 @loop
+def coupler(a, b, c, d, p, q, r, s, v, w):  # type: ignore[no-untyped-def]
+    """A four-port whose first two ports feed the last two and the other way round: ``v + iw`` is its matrix, flat.
+
+    ``a + ib`` to ``r + is`` are the waves at its ports. Returns the energy that arrived and that left through each. For
+    short runs: so many arrays keep the compiler from working on several numbers at once, which :func:`cross` does.
+    """
+    arrived = left_0 = left_1 = left_2 = left_3 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x0, y0, x1, y1, x2, y2, x3, y3 = a[e], b[e], c[e], d[e], p[e], q[e], r[e], s[e]
+        arrived += x0 * x0 + y0 * y0 + x1 * x1 + y1 * y1 + x2 * x2 + y2 * y2 + x3 * x3 + y3 * y3
+        a[e] = v[2] * x2 - w[2] * y2 + v[3] * x3 - w[3] * y3
+        b[e] = v[2] * y2 + w[2] * x2 + v[3] * y3 + w[3] * x3
+        c[e] = v[6] * x2 - w[6] * y2 + v[7] * x3 - w[7] * y3
+        d[e] = v[6] * y2 + w[6] * x2 + v[7] * y3 + w[7] * x3
+        p[e] = v[8] * x0 - w[8] * y0 + v[9] * x1 - w[9] * y1
+        q[e] = v[8] * y0 + w[8] * x0 + v[9] * y1 + w[9] * x1
+        r[e] = v[12] * x0 - w[12] * y0 + v[13] * x1 - w[13] * y1
+        s[e] = v[12] * y0 + w[12] * x0 + v[13] * y1 + w[13] * x1
+        left_0 += a[e] * a[e] + b[e] * b[e]
+        left_1 += c[e] * c[e] + d[e] * d[e]
+        left_2 += p[e] * p[e] + q[e] * q[e]
+        left_3 += r[e] * r[e] + s[e] * s[e]
+    return arrived, left_0, left_1, left_2, left_3
+
+
+@loop
+def cross(a, b, c, d, p, q, r, s, v, w):  # type: ignore[no-untyped-def]
+    """Waves ``a + ib``, ``c + id`` become ``v + iw [2, 2]`` (rows 4 apart) times ``p + iq``, ``r + is``; see coupler."""
+    v0, v1, v2, v3 = v[0], v[1], v[4], v[5]
+    w0, w1, w2, w3 = w[0], w[1], w[4], w[5]
+    arrived = left_0 = left_1 = a.dtype.type(0.0)
+    for e in range(len(a)):
+        x, y, z, u = p[e], q[e], r[e], s[e]
+        arrived += x * x + y * y + z * z + u * u
+        m, n = v0 * x - w0 * y + v1 * z - w1 * u, v0 * y + w0 * x + v1 * u + w1 * z
+        a[e], b[e] = m, n
+        left_0 += m * m + n * n
+        m, n = v2 * x - w2 * y + v3 * z - w3 * u, v2 * y + w2 * x + v3 * u + w3 * z
+        c[e], d[e] = m, n
+        left_1 += m * m + n * n
+    return arrived, left_0, left_1
+
+
+@loop
 def pair(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
     """``out = v x + w y``, or ``out +=`` where there is ``more``; ``v`` and ``w`` are numbers. Returns the energy of
     out."""
@@ -193,28 +237,41 @@ def pair_each(out, x, y, v, w, more):  # type: ignore[no-untyped-def]
 
 
 @loop
-def quad(out, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
-    """``out = a x + b y + c s + d t``, as :func:`pair`: one part of a complex pair.
-
-    One array is written, for the compiler gives up vectorising where too many could overlap.
-    """
+def complex_pair(out, along, x, y, s, t, a, b, c, d, more):  # type: ignore[no-untyped-def]
+    """As :func:`pair`, of complex numbers: ``(a + ib) (x + iy) + (c + id) (s + it)``."""
     energy = out.dtype.type(0.0)
     if more:
         for e in range(len(out)):
-            p = out[e] + (a * x[e] + b * y[e] + c * s[e] + d * t[e])
-            out[e] = p
-            energy += p * p
+            p = out[e] + (a * x[e] - b * y[e] + c * s[e] - d * t[e])
+            q = along[e] + (a * y[e] + b * x[e] + c * t[e] + d * s[e])
+            out[e], along[e] = p, q
+            energy += p * p + q * q
     else:
         for e in range(len(out)):
-            p = a * x[e] + b * y[e] + c * s[e] + d * t[e]
-            out[e] = p
-            energy += p * p
+            p, q = a * x[e] - b * y[e] + c * s[e] - d * t[e], a * y[e] + b * x[e] + c * t[e] + d * s[e]
+            out[e], along[e] = p, q
+            energy += p * p + q * q
+    return energy
+
+
+@loop
+def complex_triple(out, along, x, y, s, t, u, v, a, b, c, d, g, h):  # type: ignore[no-untyped-def]
+    """As :func:`complex_pair`, and ``(g + ih) (u + iv)``."""
+    energy = out.dtype.type(0.0)
+    for e in range(len(out)):
+        p = a * x[e] - b * y[e] + c * s[e] - d * t[e] + g * u[e] - h * v[e]
+        q = a * y[e] + b * x[e] + c * t[e] + d * s[e] + g * v[e] + h * u[e]
+        out[e], along[e] = p, q
+        energy += p * p + q * q
     return energy
 
 
 @loop
 def quad_each(out, x, y, s, t, a, b, c, d, sign, more):  # type: ignore[no-untyped-def]
-    """As :func:`quad`; the factors are arrays, ``b`` and ``d`` times ``sign``."""
+    """``out = a x + b y + c s + d t``, as :func:`pair_each`, ``b`` and ``d`` times ``sign``: a part of a complex pair.
+
+    One array is written, for the compiler gives up vectorising where too many could overlap.
+    """
     energy = out.dtype.type(0.0)
     if more:
         for e in range(len(out)):

@@ -7,7 +7,7 @@ import numpy as np
 
 from substrate.plan import ClusterGroup, Plan
 
-STREAM, STRIP, TILED, STEPWISE = range(4)  # how a run of clusters is stepped, see :func:`_kind`
+STREAM, STRIP, COUPLER, TILED, STEPWISE = range(5)  # how a run of clusters is stepped, see :func:`_kind`
 LONGEST_RUN = 16_384  # numbers a port scatters in one piece, at most
 SHORTEST_STRIP = 8  # clusters worth stepping side by side
 WIDEST_COPY = 64  # numbers to which a matrix per sample is repeated, so that inner loops are not short
@@ -68,6 +68,10 @@ def _kind(group: ClusterGroup, parts: int) -> int:
     """Streams are stepped in place; tiles need a copy of what arrives; states force one step after the other."""
     if group.memoryless and group.ports <= (3 if parts == 1 else 2):
         return STREAM
+    if group.memoryless and group.ports == 4 and parts == 2:
+        blocks = group.matrices.reshape(-1, 2, 2, 2, 2)  # [matrices, half out, port, half in, port]
+        if not (np.any(blocks[:, 0, :, 0]) or np.any(blocks[:, 1, :, 1])):
+            return COUPLER
     return STEPWISE if group.energy.shape[1] else TILED
 
 
@@ -101,7 +105,9 @@ class _Builder:
         joined["row"] = np.concatenate([[0], np.cumsum(joined.pop("row_length"))])
         del joined["group"]
         # Clusters that work in place need no scratch.
-        columns = max((max(1, g.matrices.shape[3]) for g in plan.clusters if _kind(g, self.parts) != STREAM), default=0)
+        columns = max(
+            (max(1, g.matrices.shape[3]) for g in plan.clusters if _kind(g, self.parts) >= COUPLER), default=0
+        )
         program = Program(
             block=plan.block, batch=batch, delay=self.delay, stride=self.stride, chunk=chunk, columns=columns, **joined
         )
@@ -130,7 +136,7 @@ class _Builder:
         self._add("end", end)
         self._add("weight", group.weights, float)
         kind = _kind(group, self.parts)
-        self._matrices(group, dense=kind == STREAM)
+        self._matrices(group, dense=kind <= COUPLER)
         self._factors(group, single=kind == STEPWISE and self.parts == 1 and self.batch == 1)
         self._runs(index, group, kind, base, end)
 
