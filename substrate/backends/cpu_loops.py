@@ -185,7 +185,7 @@ def coupler(a, b, c, d, p, q, r, s, v, w):  # type: ignore[no-untyped-def]
 
 @loop
 def cross(a, b, c, d, p, q, r, s, v, w):  # type: ignore[no-untyped-def]
-    """Waves ``a + ib``, ``c + id`` become ``v + iw [2, 2]`` (rows 4 apart) times ``p + iq``, ``r + is``; see coupler."""
+    """Waves ``a + ib``, ``c + id`` become ``v + iw`` (2 x 2, 4 apart) times ``p + iq``, ``r + is``. See coupler."""
     v0, v1, v2, v3 = v[0], v[1], v[4], v[5]
     w0, w1, w2, w3 = w[0], w[1], w[4], w[5]
     arrived = left_0 = left_1 = a.dtype.type(0.0)
