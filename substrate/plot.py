@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from substrate.plots import devices, learning, ledger, reflected, traces, waves
+from substrate.plots import devices, learning, ledger, reflected, reflection_map, traces, waves
 from substrate.plots.data import MissingData, Run
 from substrate.plots.style import paper_style, save
 from substrate.record import RunReader
@@ -14,6 +14,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "learning": learning.draw,
     "waves": waves.draw,
     "reflected": reflected.draw,
+    "reflection_map": reflection_map.draw,
     "devices": devices.draw,
     "ledger": ledger.draw,
 }

@@ -183,7 +183,7 @@ class Stepper:
         from substrate.backends.cpu_kernels import smooth
 
         out = self._temporary((block.shape[0], self.steps, self.batch), "smooth")
-        smooth(np.broadcast_to(block, out.shape), memory, share, out)
+        smooth(block if block.shape == out.shape else np.broadcast_to(block, out.shape), memory, share, out)
         return out
 
     def _add_noise(self, target: Block, sigma: float, source: int, step: int) -> None:

@@ -13,6 +13,7 @@ from devices.models import model_class, nearest
 from substrate.cli.user_devices import user_device
 from substrate.config.schema import PortTable, TrainConfig
 from substrate.errors import ConfigError
+from substrate.learning.port_laws import LAWS, Behind
 from substrate.units import quantity
 
 # unit of a device's number → dimension of the texts it may be written as
@@ -42,7 +43,7 @@ DIMENSIONS = {
 class Chosen:
     """What a training file puts at its ports, and what has to be said about it."""
 
-    devices: dict[str, Device] = field(default_factory=dict)  # pattern of ports → device
+    devices: dict[str, Any] = field(default_factory=dict)  # pattern of ports → device
     cards: dict[str, str] = field(default_factory=dict)  # id of a card → SHA-256 of its file
     notes: list[str] = field(default_factory=list)
 
@@ -54,9 +55,18 @@ def choose_devices(config: TrainConfig, base_dir: Path) -> Chosen:
     """
     chosen = Chosen()
     if config.device.bias is not None:
-        chosen.devices["*.bias"] = _device(config.device.bias, "device.bias", config, base_dir, chosen)
-    chosen.devices["*"] = _device(config.device, "device", config, base_dir, chosen)
+        chosen.devices["*.bias"] = _port(config.device.bias, "device.bias", config, base_dir, chosen)
+    chosen.devices["*"] = _port(config.device, "device", config, base_dir, chosen)
     return chosen
+
+
+def _port(table: PortTable, where: str, config: TrainConfig, base_dir: Path, chosen: Chosen) -> Any:
+    """A device, behind the port law of its table where there is one."""
+    device = _device(table, where, config, base_dir, chosen)
+    if table.law is None:
+        return device
+    numbers = table.law.model_dump(exclude={"kind"}, exclude_none=True)
+    return Behind(LAWS[table.law.kind](**numbers), device)
 
 
 def _device(table: PortTable, where: str, config: TrainConfig, base_dir: Path, chosen: Chosen) -> Device:

@@ -224,12 +224,16 @@ def summary_rows(summary: dict[str, Any]) -> list[list[str]]:
     if _known(summary, "test_loss"):
         rows.append(["test loss", f"{summary['test_loss']:.4g}"])
     if "gradient_error" in summary:
-        rows.append(["gradient error after one round trip", f"{summary['gradient_error']:.2g}"])
+        when = "after one round trip" if "gate_opened_s" not in summary else "of settled waves"
+        rows.append([f"gradient error {when}", f"{summary['gradient_error']:.2g}"])
     if "ledger_residual" in summary:
         rows.append(["worst ledger residual", f"{summary['ledger_residual']:.2g}"])
     if "dwell_s" in summary:
         dwell, trips = format_quantity(summary["dwell_s"], "time"), summary["round_trips_per_batch"]
         rows.append(["dwell", f"{dwell} = {trips:.4g} round trip{'' if trips == 1 else 's'}"])
+    if "gate_opened_s" in summary:
+        opened, never = format_quantity(summary["gate_opened_s"], "time"), summary["unsettled_batches"]
+        rows.append(["waves settled after", f"{opened} on average; not at all in {never} batches"])
     rows += [
         [label, format_quantity(summary[key], "energy")] for key, label in energies.items() if _known(summary, key)
     ]

@@ -112,6 +112,7 @@ def build_settings(config: TrainConfig) -> TrainSettings:
         dwell=clock.dwell,
         settle=clock.settle,
         device_interval=clock.device_interval,
+        tolerance=clock.tolerance,
         batch=training.batch,
         epochs=training.epochs,
         seed=config.seed,

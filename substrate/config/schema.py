@@ -48,6 +48,21 @@ class Strict(BaseModel):
 Family = Literal["matched", "transformer"]
 
 
+def _impedances(value: Any) -> Any:
+    """A rule, or a resistance per layer."""
+    if value in ("equal", "matched"):
+        return value
+    if not isinstance(value, list):
+        raise ValueError("must be equal, matched or a list of one resistance per layer, such as [100, 280, 2400]")
+    found = [reader("resistance")(entry) for entry in value]
+    if not all(entry > 0 for entry in found):
+        raise ValueError("resistances must be above 0")
+    return found
+
+
+Impedances = Annotated[Any, BeforeValidator(_impedances)]
+
+
 class NetworkTable(Strict):
     """[network]: the layers, and what stands at both ends."""
 
@@ -56,7 +71,7 @@ class NetworkTable(Strict):
     weights: Family | list[Family] = "matched"
     memory: bool = False  # ports that keep the forward wave until its echo is back: one batch per tick trains
     beta: Annotated[Number, Field(gt=0)] = 1.0  # by which the load of transformer weights nudges
-    impedance: Literal["equal", "matched"] = "equal"  # of the lines between transformer weights
+    impedance: Impedances = "equal"  # of the lines behind transformer weights
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
     bias: bool = True
     scale: Annotated[Number, Field(ge=0)] = 1.0  # of the initial weights: standard deviation times sqrt(inputs)
@@ -83,6 +98,7 @@ class ClockTable(Strict):
     dwell: Time
     settle: Time | None = None
     device_interval: Time | None = None
+    tolerance: Annotated[Number, Field(gt=0)] | None = None  # devices wait until the field changes less per round trip
     reference_power: Power = 1e-3
 
 
@@ -108,6 +124,26 @@ class DataTable(Strict):
         return self
 
 
+class LawTable(Strict):
+    """[device.law]: what stands between the waves and the device (substrate/learning/port_laws.py)."""
+
+    kind: Literal["resistor", "inertance", "matched"]
+    time_constant: Time | None = None  # of an inertance: M / R
+    match: Annotated[Number, Field(gt=0)] | None = None  # of a matched port: its resistance over that of the match
+    softest: Annotated[Number, Field(gt=0)] | None = None  # stiffness below which a matched port takes none for real
+
+    @model_validator(mode="after")
+    def check_numbers(self) -> "LawTable":
+        """Each law has its own numbers."""
+        own = {"resistor": (), "inertance": ("time_constant",), "matched": ("match", "softest")}[self.kind]
+        for name in ("time_constant", "match", "softest"):
+            if getattr(self, name) is not None and name not in own:
+                raise ValueError(f"a port law of kind {self.kind!r} has no {name!r}")
+        if self.kind == "inertance" and self.time_constant is None:
+            raise ValueError("an inertance needs its 'time_constant', such as \"1 us\"")
+        return self
+
+
 class PortTable(Strict):
     """[device.bias]: the device at some of the ports: a card (name or path) or a model, and its numbers."""
 
@@ -116,6 +152,7 @@ class PortTable(Strict):
     rate_per_batch: Annotated[Number, Field(ge=0)] | None = None  # rate times dwell
     rate: Rate | None = None
     parameters: dict[str, float | int | str | bool] = {}
+    law: LawTable | None = None
     conditions: dict[str, float | int | str] = {}  # where it works (temperature ...), checked against a card's validity
 
     @model_validator(mode="after")

@@ -23,6 +23,13 @@ ABOUT = {
     "drive": ("1", "minus the gradient heard in the last tick"),
     "absorbed": (JOULE, "energy dissipated in the device so far: loss taken away x reference power x dwell"),
     "flow": ("1/s", "speed of the value in the last tick"),
+    "incident": (
+        "s^-1/2",
+        "incident wave of the port, (effort + R flow) / (2 sqrt R); R is 1 / rate, or rms effort over flow",
+    ),
+    "reflected": ("s^-1/2", "reflected wave of the port, (effort - R flow) / (2 sqrt R)"),
+    "reflection": ("1", "reflection coefficient of the port: reflected over incident wave, 0 where neither is"),
+    "power": ("1/s", "loss per second the port takes away: incident^2 - reflected^2"),
     "leaked": (JOULE, "the part of absorbed that leak, drift and lag took away, or gave back (negative)"),
     "noise": (JOULE, "the part of absorbed that chance took away, or gave back (negative)"),
     "cycles": ("1", "how often the first state of the cell has gone through its range and back so far"),
@@ -31,6 +38,7 @@ ABOUT = {
     "pulses_up": ("1", "pulses up so far; mean numbers where pulses are not made one by one"),
     "pulses_down": ("1", "pulses down so far"),
 }
+WAVES = ("incident", "reflected", "reflection", "power")  # made of drive and flow
 KEPT = ("flow", "leaked", "noise", "cycles")  # arrays of the books
 TWINS = ("leaked", "noise")  # need twins
 
@@ -59,7 +67,7 @@ def columns_of(device: Any, names: Sequence[str]) -> list[Column]:
 
 def all_columns(device: Any) -> list[Column]:
     """Every column a device can give: the plain ones, its states, and what can be kept for it."""
-    names = [*PLAIN, "flow", "leaked", "noise"]
+    names = [*PLAIN, "flow", *WAVES, "leaked", "noise"]
     if reach(device) is not None:
         names += ["cycles", "saturated"]
         names += ["wear"] if np.isfinite(getattr(device, "endurance", np.inf)) else []
@@ -90,11 +98,43 @@ def check_columns(names: Sequence[str], devices: Sequence[Any]) -> None:
             raise ConfigError(f"device_columns: no device here has a column {name!r}; there are {', '.join(known)}")
 
 
+def port_resistance(device: Any, drive: Array, flow: Array) -> Any:
+    """R (s) of the ports of a device: 1 / rate; where it has no rate, effort over flow, rms of all cells just now."""
+    rate = np.asarray(getattr(device, "rate", 0.0))
+    if np.all(rate > 0.0):
+        return 1.0 / rate
+    effort, answer = float((drive.astype(float) ** 2).sum()), float((flow**2).sum())
+    return np.sqrt(effort / answer) if effort > 0.0 and answer > 0.0 else 1.0
+
+
+def port_wave(name: str, drive: Array, flow: Array, resistance: Any) -> Array:
+    """One of the waves of ports [cells] that hear ``drive = -effort`` while their values move at ``flow`` (1/s).
+
+    ``resistance`` (s) is that of the ideal device of the same rate, which reflects nothing (:func:`port_resistance`).
+    Source: ``docs/theory.md``, section "Ports".
+
+    >>> drive, flow = np.array([2.0]), np.array([1.0])  # moves at half of what this resistance would
+    >>> [port_wave(name, drive, flow, 1.0).tolist() for name in ("incident", "reflected", "power")]
+    [[-1.5], [-0.5], [2.0]]
+    """
+    root = np.sqrt(resistance)
+    effort, answer = -drive, -flow  # flow into the device
+    incident, reflected = (effort / root + root * answer) / 2.0, (effort / root - root * answer) / 2.0
+    if name == "incident":
+        return incident
+    if name == "reflected":
+        return reflected
+    if name == "power":
+        return effort * answer
+    return np.divide(reflected, incident, out=np.zeros_like(incident), where=incident != 0.0)
+
+
 class Books:
     """What is added up for the cells of one group of ports, in float64: only made where a column needs it."""
 
     def __init__(self, xp: Any, device: Any, values: Array, wanted: Sequence[str]) -> None:
-        names = {"cycles" if name == "wear" else name for name in wanted}
+        needs = {"wear": "cycles", **dict.fromkeys(WAVES, "flow")}
+        names = {needs.get(name, name) for name in wanted}
         own = {state.name for state in device.states}
         self.device, self.reach = device, reach(device)
         self.kept = {name: xp.zeros(values.shape) for name in KEPT if name in names - own}

@@ -8,7 +8,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from substrate.errors import NetworkError
-from substrate.learning.device_columns import JOULE, PLAIN, Books, Column, check_columns, columns_of, reach
+from substrate.learning.device_columns import (
+    JOULE,
+    PLAIN,
+    WAVES,
+    Books,
+    Column,
+    check_columns,
+    columns_of,
+    port_resistance,
+    port_wave,
+    reach,
+)
 from substrate.noise import cell_normals
 from substrate.plan import Array
 from substrate.simulation import Simulation
@@ -99,11 +110,12 @@ class PortBank:
             if counter.name.rpartition(".")[2] in columns:
                 cells[counter.name] = xp.zeros(initial.shape)
         rate = getattr(device, "resistor_rate", lambda: None)()
-        # The waves see a resistor's own state, which moves where it lies; of any other device they see a copy.
-        values = device.value(xp, cells) if rate is not None else xp.array(device.value(xp, cells))
+        books = Books(xp, device, initial, columns)
+        # The waves see a resistor's own state, which moves where it lies; of a device whose moves are booked, a copy.
+        own = rate is not None and not books.kept
+        values = device.value(xp, cells) if own else xp.array(device.value(xp, cells))
         group = PortGroup(device, names, cells, values, xp.zeros_like(values), xp.zeros_like(values), rate)
-        group.columns, books = columns_of(device, columns), Books(xp, device, values, columns)
-        group.books = books if books.kept else None
+        group.columns, group.books = columns_of(device, columns), books if books.kept else None
         start = 0
         for name in names:
             shape = state.parameters[name].shape
@@ -178,6 +190,8 @@ class PortBank:
             if name in place:
                 return place[name]
         xp = self.simulation.stepper.xp
+        if name in WAVES:
+            return port_wave(name, group.drive, kept["flow"], port_resistance(group.device, group.drive, kept["flow"]))
         if name == "saturated":
             return group.device.saturated(xp, group.state)  # type: ignore[attr-defined]
         if name == "wear":

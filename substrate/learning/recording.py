@@ -32,18 +32,27 @@ BATCH_METRICS = {
     "reflected_power": ("W", "power the load reflects at the end of the dwell, mean per sample"),
     "backprop_loss": ("1", "loss of the same batch in digital training"),
 }
+GATE_METRICS = {  # where devices wait for the waves to settle
+    "gate_opened": ("s", "from the arrival of the batch until the waves had settled and the devices moved"),
+    "settle_residual": ("1", "change of the wave field over the last round trip before that, relative to the field"),
+}
 
 
-def tables(network: Network, bank: PortBank, simulation: Simulation) -> dict[str, TableSpec]:
+def tables(network: Network, bank: PortBank, simulation: Simulation, waits: bool = False) -> dict[str, TableSpec]:
     """Every table of a training run."""
     value = simulation.state.parameters[next(iter(simulation.state.parameters))].dtype.str[1:]
     specs = {f"/metrics/epoch/{name}": TableSpec((), "f8", *about) for name, about in EPOCH_METRICS.items()}
     specs |= {f"/metrics/batch/{name}": TableSpec((), "f8", *about) for name, about in BATCH_METRICS.items()}
+    if waits:
+        specs |= {f"/metrics/batch/{name}": TableSpec((), "f8", *about) for name, about in GATE_METRICS.items()}
     specs["/devices/time"] = TableSpec((), "f8", "s", "simulated time of the sample")
     for column, arrays in bank.trace(1.0):
         for name, array in arrays.items():
             about = (column.unit, column.description)
             specs[f"/devices/{name}/{column.name}"] = TableSpec(array.shape, column.dtype or value, *about)
+    if any(name.endswith("/reflected") for name in specs):
+        about = ("W", "power that the node at the line's second end sends back, mean per sample of the batch")
+        specs |= {f"/reflections/{line}": TableSpec((), "f8", *about) for line in _lines(network)}
     specs["/ledger/time"] = TableSpec((), "f8", "s", "simulated time at the end of the row")
     for name in LEDGER:
         specs[f"/ledger/{name}"] = TableSpec((), "f8", "J", "energy since the row before, all samples of the batch")
@@ -66,10 +75,17 @@ def _lines(network: Network) -> list[str]:
 class RunRecorder:
     """Writes the rows of one training run; without a file it does nothing."""
 
-    def __init__(self, network: Network, simulation: Simulation, bank: PortBank, settings: RecordSettings) -> None:
+    def __init__(
+        self,
+        network: Network,
+        simulation: Simulation,
+        bank: PortBank,
+        settings: RecordSettings,
+        waits: bool = False,
+    ) -> None:
         self.simulation, self.bank, self.settings = simulation, bank, settings
         self.lines = _lines(network)
-        self.tables = tables(network, bank, simulation)
+        self.tables = tables(network, bank, simulation, waits)
         self.writer: RunWriter | None = None
         self.joule = 0.0  # J per unit of loss taken away
 
@@ -94,6 +110,11 @@ class RunRecorder:
         for column, arrays in self.bank.trace(self.joule):
             for name, array in arrays.items():
                 self.writer.append(f"/devices/{name}/{column.name}", array)
+        for line in self.lines:
+            if f"/reflections/{line}" in self.tables:
+                _, back = self.simulation.field(line)
+                power = float((back[:, -1].astype(float) ** 2).sum(axis=0).mean())
+                self.writer.append(f"/reflections/{line}", power * self.simulation.plan.reference_power)
 
     def ledger(self, time: float, ledger: Ledger) -> None:
         """One row of the energy books."""

@@ -40,7 +40,9 @@ class TrainSettings:
 
     ``dt`` (s) is the wave step; each batch is held for ``dwell`` (s), of which the first ``settle`` (s; None: all) are
     simulated with waves and the rest is taken by the devices in one step; devices move every ``device_interval`` (s;
-    None: the shortest line delay). ``reference_power`` (W) is that of unit amplitude. Raises ConfigError.
+    None: the shortest line delay). With ``tolerance`` the devices' gate stays shut until the waves have settled: until
+    their change over a round trip, relative to their size, is below it, or until ``settle`` runs out; the devices then
+    take the rest of the dwell in one step. ``reference_power`` (W) is that of unit amplitude. Raises ConfigError.
 
     >>> TrainSettings(dt=1e-12, dwell=24e-12).steps(24e-12, "dwell")
     24
@@ -50,6 +52,7 @@ class TrainSettings:
     dwell: float
     settle: float | None = None
     device_interval: float | None = None
+    tolerance: float | None = None
     batch: int = 50
     epochs: int = 30
     seed: int = 0
@@ -69,6 +72,9 @@ class TrainSettings:
             raise ConfigError(
                 f"settle={self.settle:.6g} s cannot outlast dwell={self.dwell:.6g} s; lower it or leave it out"
             )
+
+        if self.tolerance is not None and not self.tolerance > 0.0:
+            raise ConfigError(f"tolerance must be above 0, but it is {self.tolerance}; leave it out to open the gate")
 
     def steps(self, seconds: float, name: str) -> int:
         """A time of this run in whole steps of ``dt``; raises ConfigError when it is not a whole number of them."""

@@ -17,10 +17,31 @@ class Settling:
     settled: bool
 
 
+class FieldWatch:
+    """How much the waves of a simulation change between two looks, relative to their size."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        # Cells swap planes every lap, so the field is compared as each line shows it.
+        self._names = [line.name for line in simulation.plan.lines]
+        self._simulation = simulation
+        self._before = self._picture()
+
+    def residual(self) -> float:
+        """Length of the change of all cells since the last look over the length of all cells; inf in empty lines."""
+        now = self._picture()
+        length = float(np.linalg.norm(now))
+        change = float(np.linalg.norm(now - self._before)) / length if length > 0.0 else float("inf")
+        self._before = now
+        return change
+
+    def _picture(self) -> np.ndarray:
+        return np.concatenate([wave.ravel() for name in self._names for wave in self._simulation.field(name)])
+
+
 def settle(simulation: Simulation, tolerance: float, limit: int, while_steps: int) -> Settling:
     """Run until the field changes by less than ``tolerance`` over ``while_steps`` steps, at most ``limit`` steps.
 
-    The residual is the length of the change of all cells over the length of all cells: measured, never assumed.
+    The residual is that of :class:`FieldWatch`: measured, never assumed.
 
     >>> from substrate import DataSource, Line, Load, Network, compile_network
     >>> net = Network()
@@ -30,21 +51,11 @@ def settle(simulation: Simulation, tolerance: float, limit: int, while_steps: in
     >>> settle(simulation, 1e-12, limit=100, while_steps=4)
     Settling(steps=8, residual=0.0, settled=True)
     """
-    done, residual = 0, float("inf")
-    # Cells swap planes every lap, so the field is compared as each line shows it.
-    names = [line.name for line in simulation.plan.lines]
-
-    def picture() -> np.ndarray:
-        return np.concatenate([wave.ravel() for name in names for wave in simulation.field(name)])
-
-    before = picture()
+    watch, done, residual = FieldWatch(simulation), 0, float("inf")
     while done < limit:
         simulation.run(while_steps)
         done += while_steps
-        now = picture()
-        length = float(np.linalg.norm(now))
-        residual = float(np.linalg.norm(now - before)) / length if length > 0.0 else 0.0
-        if residual <= tolerance and length > 0.0:
+        residual = watch.residual()
+        if residual <= tolerance:
             return Settling(done, residual, True)
-        before = now
     return Settling(done, residual, False)

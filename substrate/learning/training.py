@@ -34,6 +34,8 @@ class Tally:
     batches: int = 0  # since the start
     supplied: float = 0.0  # J sent into the waves
     residual: float = 0.0  # worst of the run
+    waited: float = 0.0  # s until the devices' gate opened, where they wait
+    unsettled: int = 0  # batches whose gate opened before the waves had settled
     epoch_loss: float = 0.0  # sum over the batches of this epoch
     wall: float = 0.0  # s of earlier sessions
     validation_accuracy: float = float("nan")
@@ -70,7 +72,8 @@ class Trainer:
         self.presenter = Presenter(network, self.simulation, self.bank, settings)
         self.reference = DigitalTraining(network, self.bank, settings.dwell)
         self.evaluator = Evaluator(network, settings, labels=dataset.classes > 0)
-        self.recorder = RunRecorder(network, self.simulation, self.bank, settings.record)
+        self.waits = settings.tolerance is not None
+        self.recorder = RunRecorder(network, self.simulation, self.bank, settings.record, self.waits)
         self.recorder.joule = settings.reference_power * settings.dwell
         self.tally = Tally()
         self.batches_per_epoch = len(dataset.x_train) // settings.batch
@@ -142,15 +145,19 @@ class Trainer:
         reflected = self.evaluator.loss.gradient(np, z.T, y.T)
         tally.epoch_loss += loss
         self.recorder.ledger(self.time, books)
-        self.recorder.batch(
-            {
-                "time": self.time,
-                "loss": loss,
-                "accuracy": accuracy,
-                "reflected_power": float((reflected**2).sum(axis=0).mean()) * self.settings.reference_power,
-                "backprop_loss": backprop_loss,
-            }
-        )
+        metrics = {
+            "time": self.time,
+            "loss": loss,
+            "accuracy": accuracy,
+            "reflected_power": float((reflected**2).sum(axis=0).mean()) * self.settings.reference_power,
+            "backprop_loss": backprop_loss,
+        }
+        if self.waits:
+            metrics["gate_opened"] = self.presenter.gate_opened * self.settings.dt
+            metrics["settle_residual"] = self.presenter.residual
+            tally.waited += metrics["gate_opened"]
+            tally.unsettled += not self.presenter.residual <= (self.settings.tolerance or 0.0)
+        self.recorder.batch(metrics)
         if tally.batches % self.settings.record.device_every == 0:
             self.recorder.devices(self.time)
 
@@ -204,12 +211,21 @@ class Trainer:
             "round_trip_s": timing.round_trip * self.settings.dt,
             "batches": tally.batches,
             "simulated_s": self.time,
+            **(
+                {"gate_opened_s": tally.waited / tally.batches, "unsettled_batches": tally.unsettled}
+                if self.waits
+                else {}
+            ),
             "energy_per_update_J": tally.supplied / tally.batches,
             "device_energy_per_update_J": self.bank.absorbed * joule / tally.batches,
             "energy_per_inference_J": tally.energy_per_inference,
             **{f"devices_{name}": number for name, number in self.bank.totals(joule).items()},
             "wall_s": wall,
         }
+
+    def _gate(self) -> dict[str, float]:
+        """How long devices waited for the waves to settle, in the mean, and how often in vain."""
+        return {"gate_opened_s": self.tally.waited / self.tally.batches, "unsettled_batches": self.tally.unsettled}
 
     def _maybe_save(self, started: float, force: bool = False) -> None:
         writer = self.recorder.writer

@@ -108,7 +108,7 @@ def test_phase_change_pairs_count_pulses_on_each_side():
 
 def test_unknown_columns_are_refused_with_what_there_is():
     with pytest.raises(
-        ConfigError, match="a column 'voltage'; there are state, value, drive, absorbed, flow, leaked, noise, theta"
+        ConfigError, match="a column 'voltage'; there are state, value, drive, absorbed, flow, incident, "
     ):
         bank_with(Gradient(1.0), ["voltage"])
     with pytest.raises(ConfigError, match="a column 'saturated'"):
