@@ -13,6 +13,7 @@ def options(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: does it run, not how fast")
     parser.add_argument("--photontorch", default="", help="a Python that has photontorch (or set PHOTONTORCH_PYTHON)")
+    parser.add_argument("--only", default="", help="run only the cases whose name contains this")
     parser.add_argument("--full", action="store_true", help="let slow peers run all of their steps")
     return parser.parse_args()
 
@@ -56,3 +57,11 @@ def agree(case: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> 
     if not difference <= tolerance:
         raise SystemExit(f"{case}: the two sides did not compute the same thing")
     return difference
+
+
+def differ(case: str, wrong: np.ndarray, theirs: np.ndarray, tolerance: float, what: str) -> None:
+    """The negative control of :func:`agree`: stops the benchmark where something ``wrong`` would have passed."""
+    difference = float(np.abs(wrong - theirs).max() / np.abs(theirs).max())
+    print(f"{case}: with {what} {difference:.2g}", flush=True)
+    if not difference > tolerance:
+        raise SystemExit(f"{case}: the comparison does not notice {what}")

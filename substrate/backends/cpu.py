@@ -342,23 +342,24 @@ class Stepper:
             elif probe.reduce == "mean_square":
                 blocks.append(np.mean(np.abs(block) ** 2, axis=(0, 2)))
             else:
-                blocks.append(np.moveaxis(block, 1, 0).copy())
+                rows = np.moveaxis(block, 1, 0)
+                blocks.append(rows if probe.in_cluster else rows.copy())
 
     def _seen(self, probe: PlannedProbe) -> np.ndarray:
         """What a probe sees in this block, ``[channels, steps, batch]``."""
+        if probe.in_cluster:
+            assert self.circuit is not None
+            return self.circuit.observed(probe, self.steps)
         if probe.quantity == "arriving":
-            return self._wave(probe, probe.arriving)
+            return self._wave(probe.arriving)
         if probe.quantity == "departing":
-            return self._wave(probe, probe.departing)
-        a, b = self._wave(probe, probe.arriving), self._wave(probe, probe.departing)
+            return self._wave(probe.departing)
+        a, b = self._wave(probe.arriving), self._wave(probe.departing)
         if probe.quantity == "power":
             return probe.scale * (np.abs(a) ** 2 - np.abs(b) ** 2)
         return probe.scale * (a + b if probe.quantity == "voltage" else a - b)
 
-    def _wave(self, probe: PlannedProbe, index: int) -> np.ndarray:
-        if probe.in_cluster:
-            assert self.circuit is not None
-            return self.circuit.observed(index, self.steps)
+    def _wave(self, index: int) -> np.ndarray:
         block = self.signals[index]
         if block.shape[1] == 1:
             block = np.broadcast_to(block, (block.shape[0], self.steps, block.shape[2]))

@@ -5,7 +5,7 @@ import numpy as np
 from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
 from substrate.backends.cpu_program import TILE, build_program
 from substrate.noise import fill_normals, thermal_variance
-from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, State
+from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
 
 PARALLEL_FROM = 65_536  # numbers scattered per block below which waking a second thread costs more than it saves
 WAVEFORM_CHUNK = 4096  # steps of source waveforms sampled at once
@@ -120,10 +120,27 @@ class CircuitStepper:
         places = [(slots, columns), 2 * classes, 2 * classes, classes]
         return [np.zeros(shape, dtype) for shape in shapes] + [np.zeros(shape, np.int64) for shape in places]
 
-    def observed(self, row: int, steps: int) -> np.ndarray:
-        """What one observed row saw in the last call, ``[1, steps, batch]``, complex where waves are."""
-        part = self.seen[:, row, :steps]
-        return (part[0] if len(part) == 1 else part[0] + 1j * part[1])[None]
+    def observed(self, probe: PlannedProbe, steps: int) -> np.ndarray:
+        """What a probe saw in the last call, ``[1, steps, batch]`` of its own, complex where waves are."""
+        from substrate.backends.cpu_kernels import envelope_power
+
+        parts = len(self.seen)
+        a, b = self.seen[:, probe.arriving, :steps], self.seen[:, probe.departing, :steps]
+        if probe.quantity == "power" and parts == 2:
+            out = np.empty(a[0].shape, a.dtype)
+            rows = (wave.ravel() for wave in (a[0], a[1], b[0], b[1]))
+            envelope_power(*rows, a.dtype.type(probe.scale), out.ravel())
+            return out[None]
+        if probe.quantity == "power":
+            return np.asarray(probe.scale * (a**2 - b**2))
+        out = np.empty(a[0].shape, np.result_type(a, 1j) if parts == 2 else a.dtype)
+        for part, to in enumerate((out.real, out.imag)[:parts]):
+            if probe.quantity in ("arriving", "departing"):
+                to[...] = (a if probe.quantity == "arriving" else b)[part]
+                continue
+            (np.add if probe.quantity == "voltage" else np.subtract)(a[part], b[part], out=to)
+            to *= probe.scale
+        return out[None]
 
 
 def _longest(plan: Plan, batch: int, parts: int) -> int:

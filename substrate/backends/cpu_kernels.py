@@ -31,3 +31,10 @@ def move_resistors(values: np.ndarray, drive: np.ndarray, factor: float, absorbe
         move = factor * drive[i]
         values[i] += move
         absorbed[i] += drive[i] * move
+
+
+@njit(cache=True, fastmath=False)
+def envelope_power(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, scale: float, out: np.ndarray) -> None:
+    """``out = scale (|a + ib|^2 - |c + id|^2)``."""
+    for e in range(out.size):
+        out[e] = scale * (a[e] * a[e] + b[e] * b[e] - (c[e] * c[e] + d[e] * d[e]))
