@@ -34,24 +34,26 @@ def restore_old_names() -> None:
 
 
 def build(photontorch: Any, problem: dict[str, np.ndarray]) -> Any:
-    """The same network: a waveguide of unit index has the asked-for delay, and a phase of its own."""
-    with photontorch.Network() as network:
-        for index, coupling in enumerate(problem["couplers"]):
-            setattr(network, f"c{index}", photontorch.DirectionalCoupler(coupling=float(coupling)))
-        for index, steps in enumerate(problem["steps"]):
-            length = float(steps) * DT * LIGHT / float(problem["index"])
-            guide = photontorch.Waveguide(
-                length=length, neff=float(problem["index"]), ng=float(problem["index"]), wl0=WAVELENGTH, loss=0.0,
-                phase=float(problem["phases"][index]), trainable=False,
-            )  # fmt: skip
-            setattr(network, f"w{index}", guide)
-        for kind, part in (("sources", "Source"), ("detectors", "Detector"), ("ends", "Term")):
-            for index, (coupler, port) in enumerate(problem[kind].tolist()):
-                setattr(network, f"{kind}{index}", getattr(photontorch, part)())
-                network.link(f"{kind}{index}:0", f"{PORTS[port]}:c{coupler}")
-        for index, (a, out, b, into) in enumerate(problem["lines"].tolist()):
-            network.link(f"c{a}:{PORTS[out]}", f"0:w{index}:1", f"{PORTS[into]}:c{b}")
-    return network
+    """The same network: a waveguide of unit index has the asked-for delay, and a phase of its own.
+
+    All at once, for adding links one by one takes the square of their number.
+    """
+    parts, links = {}, []
+    for index, coupling in enumerate(problem["couplers"]):
+        parts[f"c{index}"] = photontorch.DirectionalCoupler(coupling=float(coupling))
+    for index, steps in enumerate(problem["steps"]):
+        parts[f"w{index}"] = photontorch.Waveguide(
+            length=float(steps) * DT * LIGHT / float(problem["index"]), neff=float(problem["index"]),
+            ng=float(problem["index"]), wl0=WAVELENGTH, loss=0.0, phase=float(problem["phases"][index]),
+            trainable=False,
+        )  # fmt: skip
+    for kind, part in (("sources", "Source"), ("detectors", "Detector"), ("ends", "Term")):
+        for index, (coupler, port) in enumerate(problem[kind].tolist()):
+            parts[f"{kind}{index}"] = getattr(photontorch, part)()
+            links.append(f"{kind}{index}:0:c{coupler}:{PORTS[port]}")
+    for index, (a, out, b, into) in enumerate(problem["lines"].tolist()):
+        links += [f"c{a}:{PORTS[out]}:w{index}:0", f"w{index}:1:c{b}:{PORTS[into]}"]
+    return photontorch.Network(components=parts, connections=links)
 
 
 def main() -> None:
