@@ -78,13 +78,17 @@ def _rows(lines: Sequence[LineRows], order: np.ndarray) -> np.ndarray:
     return rows
 
 
+def permuted(group: ClusterGroup, order: np.ndarray) -> ClusterGroup:
+    """The same group with its clusters in another order."""
+    moved = {
+        name: getattr(group, name)[order]
+        for name in ("which", "lines", "sides", "weights", "energy", "initial", "inputs", "observed")
+    }
+    return replace(group, names=tuple(group.names[i] for i in order.tolist()), **moved)
+
+
 def _sorted(group: ClusterGroup, order: np.ndarray) -> ClusterGroup:
     """The clusters of a group in the order of their lines."""
     if not group.ports:
         return group
-    by = np.argsort(order[group.lines].min(axis=1), kind="stable")
-    moved = {
-        name: getattr(group, name)[by]
-        for name in ("which", "lines", "sides", "weights", "energy", "initial", "inputs", "observed")
-    }
-    return replace(group, names=tuple(group.names[i] for i in by.tolist()), **moved)
+    return permuted(group, np.argsort(order[group.lines].min(axis=1), kind="stable"))

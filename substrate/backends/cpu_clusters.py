@@ -19,25 +19,17 @@ from substrate.backends.cpu_loops import (
     pair,
     pair_each,
     quad_each,
+    reach,
     strip,
     three_ports,
     two_ports,
 )
-from substrate.backends.cpu_program import COUPLER, STEPWISE, STREAM, STRIP, TILE
+from substrate.backends.cpu_pairs import step_apart
+from substrate.backends.cpu_program import APART, COUPLER, STEPWISE, STREAM, STRIP, TILE
 from substrate.backends.cpu_states import step_sample
 
-SHORT = 16  # numbers below which a coupler is worked out one number after the other
 PIECE = 1024  # numbers whose squares are added up in the precision of the waves
-
-
-@inlined
-def _reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
-    """Where the wave of step ``k`` of the block lies at a port, and how many steps follow it without a jump."""
-    end = program.end[port]
-    steps = room[end >> 1] - k
-    if steps > 0:
-        return program.base[port] + now[end] + k * program.batch, steps
-    return program.base[port] + after[end] + k * program.batch, 1 << 40
+SHORT = 16  # numbers below which a coupler is worked out one number after the other
 
 
 @inlined
@@ -49,12 +41,12 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
     k = j = n = 0
     left_1 = left_2 = arena[0, 0] - arena[0, 0]
     while k < steps:
-        i, run = _reach(program, port, k, now, after, room)
+        i, run = reach(program, port, k, now, after, room)
         if ports > 1:
-            j, other = _reach(program, port + 1, k, now, after, room)
+            j, other = reach(program, port + 1, k, now, after, room)
             run = min(run, other)
         if ports > 2:
-            n, other = _reach(program, port + 2, k, now, after, room)
+            n, other = reach(program, port + 2, k, now, after, room)
             run = min(run, other)
         run = min(run, steps - k)
         numbers = run * program.batch * count
@@ -93,10 +85,10 @@ def _couple(program, c, arena, x, now, after, room, steps, total):  # type: igno
     v, w = program.re[value : value + 16], program.im[value : value + 16]
     k = 0
     while k < steps:
-        i, run = _reach(program, port, k, now, after, room)
-        j, other = _reach(program, port + 1, k, now, after, room)
-        m, another = _reach(program, port + 2, k, now, after, room)
-        n, last = _reach(program, port + 3, k, now, after, room)
+        i, run = reach(program, port, k, now, after, room)
+        j, other = reach(program, port + 1, k, now, after, room)
+        m, another = reach(program, port + 2, k, now, after, room)
+        n, last = reach(program, port + 3, k, now, after, room)
         run = min(run, other, another, last, steps - k)
         for e in range(0, run * program.batch, TILE):
             size = min(TILE, run * program.batch - e)
@@ -128,8 +120,8 @@ def _couple(program, c, arena, x, now, after, room, steps, total):  # type: igno
 @inlined
 def _strips(program, c, count, arena, now, after, room, total):  # type: ignore[no-untyped-def]
     """Step ``count`` two-ports side by side by one step."""
-    i, _ = _reach(program, program.port[c], 0, now, after, room)
-    j, _ = _reach(program, program.port[c] + 1, 0, now, after, room)
+    i, _ = reach(program, program.port[c], 0, now, after, room)
+    j, _ = reach(program, program.port[c] + 1, 0, now, after, room)
     v, at = program.re, program.value[c]
     arrived, left = strip(
         arena[0, i : i + count],
@@ -255,7 +247,7 @@ def _tiled(program, c, arena, inputs, seen, span, x, at, now, after, room, done,
     while k < steps:
         run = steps - k
         for j in range(program.port[c + 1] - port):
-            at[j], other = _reach(program, port + j, k, now, after, room)
+            at[j], other = reach(program, port + j, k, now, after, room)
             run = min(run, other)
         numbers = run * batch
         period = numbers if width == 1 else width  # after which a matrix per sample starts anew
@@ -281,7 +273,7 @@ def _stepwise(program, c, arena, memory, inputs, seen, span, x, y, at, now, afte
         total[2] -= program.energy[place + s] * _gather(x, ports + s, memory, (place + s) * batch, batch)
     for k in range(steps):
         for j in range(ports):
-            at[j], _ = _reach(program, port + j, k, now, after, room)
+            at[j], _ = reach(program, port + j, k, now, after, room)
         arrived = _arrive(program, c, arena, inputs, span, done + k, x, at, 0, batch)
         _depart(program, c, arrived, arena, seen, span, done + k, x, at, 0, 0, batch, total)
         for s in range(states):
@@ -305,6 +297,8 @@ def _chunk(program, chunk, arena, memory, inputs, seen, span, x, y, at, now, aft
             _strips(program, first, count, arena, now, after, room, total)
         elif kind == STREAM and (aligned or count == 1):
             _stream(program, first, count, arena, now, after, room, steps, total)
+        elif kind == APART:
+            step_apart(program, first, count, arena[0], now, after, room, steps, total)
         else:
             for c in range(first, first + count):
                 if kind == STREAM:

@@ -72,6 +72,16 @@ def borrowing(function: Any) -> Any:
     return njit(cache=True, _nrt=False)(function)
 
 
+@inlined
+def reach(program, port, k, now, after, room):  # type: ignore[no-untyped-def]
+    """Where the wave of step ``k`` of the block lies at a port, and how many steps follow it without a jump."""
+    end = program.end[port]
+    steps = room[end >> 1] - k
+    if steps > 0:
+        return program.base[port] + now[end] + k * program.batch, steps
+    return program.base[port] + after[end] + k * program.batch, 1 << 40
+
+
 @loop
 def one_port(a, v):  # type: ignore[no-untyped-def]
     """Returns the energy that arrived and that left."""

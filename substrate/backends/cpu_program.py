@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from substrate.locality import permuted
 from substrate.plan import ClusterGroup, Plan
 
-STREAM, STRIP, COUPLER, TILED, STEPWISE = range(5)  # how a run of clusters is stepped, see :func:`_kind`
+STREAM, STRIP, APART, COUPLER, TILED, STEPWISE = range(6)  # how a run of clusters is stepped, see :func:`_kind`
 LONGEST_RUN = 16_384  # numbers a port scatters in one piece, at most
 SHORTEST_STRIP = 8  # clusters worth stepping side by side
+APART_BELOW = 64  # numbers of a run of two-ports below which others are stepped along with it, see ``cpu_pairs``
 WIDEST_COPY = 64  # numbers to which a matrix per sample is repeated, so that inner loops are not short
 TILE = 256  # numbers copied at once by clusters that cannot work in place
 SMALLEST_CHUNK, LARGEST_CHUNK = 4096, 65_536  # numbers per unit of parallel work, while they are at most
@@ -122,6 +124,9 @@ class _Builder:
         return place
 
     def _group(self, index: int, group: ClusterGroup) -> None:
+        kind = _kind(group, self.parts)
+        if self.plan.block * self.batch < APART_BELOW and _is_pair(group, kind, self.parts):
+            group = _by_ends(group, self.line_class)
         clusters, ports, states = len(group.which), group.ports, group.energy.shape[1]
         sources, observed = group.inputs.shape[1], group.observed.shape[1]
         number = np.arange(clusters)
@@ -135,7 +140,6 @@ class _Builder:
         self._add("base", base)
         self._add("end", end)
         self._add("weight", group.weights, float)
-        kind = _kind(group, self.parts)
         self._matrices(group, dense=kind <= COUPLER)
         self._factors(group, single=kind == STEPWISE and self.parts == 1 and self.batch == 1)
         self._runs(index, group, kind, base, end)
@@ -195,7 +199,10 @@ class _Builder:
         starts = np.flatnonzero(since % max(1, LONGEST_RUN // (block * self.batch)) == 0)
         counts = np.diff(np.append(starts, clusters))
         kinds = np.where(strip[starts], STRIP, kind)
-        for at, count in zip(starts[strip[starts]], counts[strip[starts]], strict=True):
+        if block * self.batch < APART_BELOW and _is_pair(group, kind, self.parts):
+            key = np.column_stack([end, np.any(group.weights != 0.0, axis=1)])
+            starts, counts, kinds = _gathered(starts, counts, kinds, block * self.batch, key)
+        for at, count in zip(starts[kinds == STRIP], counts[kinds == STRIP], strict=True):
             entries = group.matrices[group.which[at : at + count], 0].reshape(count, 4)
             self.collected["value"][-1][at] = self._add("re", entries.T, self.dtype)
         self._add("kind", kinds, np.int8)
@@ -227,6 +234,32 @@ class _Builder:
         first[1:] = (np.diff(number) != 0) | (np.diff(group) != 0)
         starts = np.flatnonzero(first)
         return np.append(starts, len(work)).astype(np.int64), group[starts]
+
+
+def _is_pair(group: ClusterGroup, kind: int, parts: int) -> bool:
+    """Whether a group is of real two-ports, stepped in place."""
+    return kind == STREAM and group.ports == 2 and parts == 1
+
+
+def _by_ends(group: ClusterGroup, line_class: np.ndarray) -> ClusterGroup:
+    """The clusters of a group sorted by the delays of their lines, and those whose lines are lossless first."""
+    lossy = np.any(group.weights != 0.0, axis=1)
+    return permuted(group, np.lexsort([lossy, *(2 * line_class[group.lines] + group.sides).T]))
+
+
+def _gathered(
+    starts: np.ndarray, counts: np.ndarray, kinds: np.ndarray, numbers: int, key: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs with short ones of one ``key`` beside each other made one, up to a small chunk.
+
+    A cluster scatters ``numbers`` a block.
+    """
+    apart = (kinds == STREAM) & (counts * numbers < APART_BELOW)
+    chunk, same = starts * numbers // SMALLEST_CHUNK, np.all(np.diff(key[starts], axis=0) == 0, axis=1)
+    first = np.ones(len(starts), bool)
+    first[1:] = ~(apart[1:] & apart[:-1] & (chunk[1:] == chunk[:-1]) & same)
+    ends = np.append(starts[first], starts[-1] + counts[-1])
+    return starts[first], np.diff(ends), np.where(apart, APART, kinds)[first]
 
 
 def _sums(matrix: np.ndarray, own: np.ndarray, ports: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
