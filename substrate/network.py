@@ -1,7 +1,7 @@
 """The description of a network: nodes, the lines between them, and what to probe; SI numbers, no time step."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,7 @@ class Network:
         return self._resolve(text, 0)
 
     def changed(self, values: Mapping[str, Any]) -> "Network":
-        """A copy in which ``"node.field"`` or ``"line.field"`` have new values; raises NetworkError.
+        """A copy in which ``"node.field"``, ``"line.field"``, ``"node.part.field"`` are new. Raises NetworkError.
 
         >>> from substrate.nodes import Resistor
         >>> net = Network(); _ = net.add(Resistor(50.0), "load")
@@ -173,22 +173,28 @@ class Network:
         copy = Network()
         copy.nodes, copy.connections = dict(self.nodes), dict(self.connections)
         for key, value in values.items():
-            name, _, attribute = key.rpartition(".")
-            owner: Any = copy.nodes.get(name)
+            name, *path = key.split(".")
             connection = copy.connections.get(name)
-            if owner is None and connection is not None:
-                owner = connection.line
-            known = [f.name for f in fields(owner)] if owner is not None else []
-            if attribute not in known:
-                names = ", ".join(f"{name}.{field}" for field in known) or ", ".join([*self.nodes, *self.connections])
-                raise NetworkError(f"There is no {key!r} to change; there is {names}")
-            part = replace(owner, **{attribute: value})
             if name in copy.nodes:
-                copy.nodes[name] = part
+                copy.nodes[name] = self._with(key, copy.nodes[name], path, value)
+            elif connection is not None and connection.line is not None:
+                copy.connections[name] = replace(connection, line=self._with(key, connection.line, path, value))
             else:
-                assert connection is not None
-                copy.connections[name] = replace(connection, line=part)
+                raise NetworkError(
+                    f"There is no {key!r} to change; there is {', '.join([*self.nodes, *self.connections])}"
+                )
         return copy
+
+    @staticmethod
+    def _with(key: str, owner: Any, path: Sequence[str], value: Any) -> Any:
+        """A node, line or part of one with the field at the end of ``path`` replaced."""
+        known = [f.name for f in fields(owner)] if is_dataclass(owner) else []
+        if not path or path[0] not in known:
+            name = key.rpartition(".")[0] or key
+            raise NetworkError(f"There is no {key!r} to change; there is {', '.join(f'{name}.{f}' for f in known)}")
+        if len(path) > 1:
+            value = Network._with(key, getattr(owner, path[0]), path[1:], value)
+        return replace(owner, **{path[0]: value})
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Initial values of every tunable number, by ``"node.parameter"``."""

@@ -22,7 +22,6 @@ from substrate.learning.device_columns import (
 )
 from substrate.noise import cell_normals
 from substrate.plan import Array
-from substrate.simulation import Simulation
 
 DEVICE_NOISE = 1 << 15  # noise source ids of devices start here, above those of waves
 
@@ -73,6 +72,18 @@ class PortGroup:
     books: Books | None = None  # sums for columns that nobody else keeps
 
 
+class Ported(Protocol):
+    """What has parameters that ports can move: a :class:`substrate.Simulation`, or whoever stands for its numbers."""
+
+    @property
+    def state(self) -> Any:
+        """``parameters`` and ``drive``, arrays by name, and ``version``, which counts changes of the parameters."""
+
+    @property
+    def stepper(self) -> Any:
+        """Who computes: the backend's stepper."""
+
+
 class PortBank:
     """Puts devices at the parameters of a simulation and moves them at each device tick.
 
@@ -82,9 +93,7 @@ class PortBank:
     tick. Raises NetworkError when a pattern fits nothing, ConfigError for columns that no device has.
     """
 
-    def __init__(
-        self, simulation: Simulation, devices: Devices, *, seed: int = 0, columns: Sequence[str] = PLAIN
-    ) -> None:
+    def __init__(self, simulation: Ported, devices: Devices, *, seed: int = 0, columns: Sequence[str] = PLAIN) -> None:
         self.simulation, self.seed, self.ticks = simulation, seed, 0
         patterns = devices if isinstance(devices, Mapping) else {"*": devices}
         self.groups: list[PortGroup] = []

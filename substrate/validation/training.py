@@ -3,7 +3,9 @@
 import numpy as np
 
 from substrate.compile import compile_network
+from substrate.learning.audit import port_gradient
 from substrate.learning.backprop import Backprop, relative_error
+from substrate.learning.forms import in_family, nudged, with_series_resistance
 from substrate.learning.layered import layered
 from substrate.network import Line, Network
 from substrate.simulation import Simulation
@@ -53,6 +55,32 @@ def finite_differences(backend: str) -> float:
         return abs((reference.gradient(up, x, y)[0] - reference.gradient(down, x, y)[0]) / (2.0 * h) - slope)
 
     return float(np.log2(error(2e-2) / error(1e-2)))
+
+
+def nudged_gradient(backend: str, form: Network, beta: float, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """What the ports of a settled transformer network hear when its load nudges by ``beta``."""
+    return dict(port_gradient(nudged(form, beta), x, y, backend=backend).gradient)
+
+
+@case("V39", "series resistance in the lines: slopes of the nudging errors in beta", [1.0, 2.0], 0.05)
+def nudging_slopes(backend: str) -> np.ndarray:
+    """Voltages feel the currents: the one-sided estimate errs as beta, the centred one as beta squared."""
+    net, x, y = chain([3, 2, 2], activation="tanh", loss="mse")
+    exact = Backprop(net).gradient(net.parameters(), x, y)[1]
+    form, errors = with_series_resistance(in_family(net, "transformer"), 0.05), []
+    for beta in (0.04, 0.02):
+        up, down = (nudged_gradient(backend, form, b, x, y) for b in (beta, -beta))
+        both = {name: 0.5 * (up[name] + down[name]) for name in up}
+        errors.append([relative_error(up, exact), relative_error(both, exact)])
+    return np.asarray(np.log2(np.array(errors[0]) / np.array(errors[1])))
+
+
+@case("V39", "lossless transformers, ideal source: largest error of estimates at beta = 0.1, 1 and 3", 0.0, 1e-9)
+def nudging_exact(backend: str) -> float:
+    """Voltages do not feel currents, so every beta is exact."""
+    net, x, y = chain([3, 2, 2], activation="identity", loss="mse")
+    exact, form = Backprop(net).gradient(net.parameters(), x, y)[1], in_family(net, "transformer")
+    return max(relative_error(nudged_gradient(backend, form, beta, x, y), exact) for beta in (0.1, 1.0, 3.0))
 
 
 @case("V41", "equal loss both ways: gradient against that of the lossy network", 0.0, 1e-12)
