@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A module may import from its own layer and from those above it in this list. A new file of `substrate/` goes into one
 # of them; "nodes" stands for the package with all its files.
 LAYERS = [
-    ["errors", "units", "waves", "noise", "datafiles", "memory"],
+    ["errors", "units", "waves", "noise", "datafiles", "memory", "distributions"],
     ["record"],
     ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying", "rings"],
     ["media"],
@@ -38,7 +38,9 @@ LAYERS = [
     ["learning"],
     ["validation"],
     ["config", "netfile", "circuit_run"],
+    ["studies"],
     ["plot", "plots", "export"],
+    ["report"],
     ["cli", "__main__"],
 ]
 MAY_USE_DEVICES = {"cli", "__main__"}

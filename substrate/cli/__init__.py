@@ -120,6 +120,44 @@ def simulate(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study; see examples/ and docs/studies.md.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the study [default: runs/STUDY].")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Local processes; 0: one per core.")] = 0,
+    scheduler: Annotated[
+        str, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster instead of local processes.")
+    ] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Do what is missing or has failed.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Instead of the file's: repeats=5.")
+    ] = None,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")] = False,
+) -> None:
+    """Run a study: one run file per run, and one table of all of them."""
+    with reported():
+        from substrate.cli.sweep import Request, run_sweep
+
+        run_sweep(Request(file, out, jobs, scheduler, resume, set_ or [], json_, quiet))
+
+
+@app.command()
+def report(
+    path: Annotated[Path, typer.Argument(metavar="RUN.h5|DIR", help="A run file, or the folder of a study.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PAGE.html", help="Where to [default: beside it].")
+    ] = None,
+) -> None:
+    """Write one HTML file that says what was run, what came out, and how to do it again."""
+    with reported():
+        from substrate.report import write_report
+
+        typer.echo(write_report(path, out))
+
+
+@app.command()
 def plot(
     run: RunArgument,
     out: Annotated[

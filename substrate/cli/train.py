@@ -73,6 +73,22 @@ def run_train(request: Request) -> None:
         typer.echo(f"Written to {job.out}. Figures: substrate plot {job.out}")
 
 
+def train_job(text: str, name: str, base_dir: Path, overrides: list[str], out: Path) -> dict[str, Any]:
+    """Train as the text of a training file says, without a word, into ``out``, and return the summary."""
+    config = parse_config(text, name, overrides)
+    chosen = choose_devices(config, base_dir)
+    job = Job(text, name, base_dir, overrides, out, resume=False, overwrite=True, began_with={})
+    return train(
+        build_network(config),
+        load_data(config, base_dir),
+        chosen.devices,
+        build_settings(config),
+        out=out,
+        overwrite=True,
+        attributes=_attributes(job, config, chosen),
+    )
+
+
 def _new_job(request: Request) -> Job:
     if request.file is None:
         raise ConfigError("name a training file (substrate train FILE.toml), or a run to go on with (--resume RUN.h5)")

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from substrate.config.errors import Origin, complaint, key_lines
 from substrate.config.schema import DeviceTable, LineTable, PortTable, TrainConfig
-from substrate.config.text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
+from substrate.config.text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind, seed_of
+from substrate.distributions import draw_numbers
 from substrate.errors import ConfigError
 from substrate.learning.datasets import Dataset, load_dataset
 from substrate.learning.layered import layered
@@ -54,6 +55,7 @@ def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> TrainCo
     """
     content = apply_overrides(parse_toml(text, name), overrides)
     refuse_other_kind(content, "train", name)
+    content = draw_numbers(content, seed_of(content.get("seed")))
     typed = {override_path(override): override for override in overrides}
     one_line = isinstance(content.get("line"), dict)
     origin = Origin(name, key_lines(text), typed, one_line)

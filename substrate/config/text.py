@@ -39,7 +39,11 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name}: not valid TOML: nested too deeply") from None
 
 
-COMMANDS = {"train": "substrate train", "circuit": "substrate simulate"}  # what reads a file of each kind
+COMMANDS = {
+    "train": "substrate train",
+    "circuit": "substrate simulate",
+    "study": "substrate sweep",
+}  # what reads a file of each kind
 
 
 def refuse_other_kind(content: dict[str, Any], kind: str, name: str) -> None:
@@ -47,6 +51,11 @@ def refuse_other_kind(content: dict[str, Any], kind: str, name: str) -> None:
     found = content.get("kind")
     if isinstance(found, str) and found in COMMANDS and found != kind:
         raise ConfigError(f"{name}: kind is {found!r}, not {kind!r}; such a file is for `{COMMANDS[found]} {name}`")
+
+
+def seed_of(value: Any) -> int:
+    """The seed by which numbers are drawn; 0 where it is none, which the schema then says."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
 def _syntax(text: str, name: str, message: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from substrate.config.errors import Origin, Path, complaint, hint, key_lines
-from substrate.config.text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind
+from substrate.config.text import apply_overrides, override_path, parse_toml, read_text, refuse_other_kind, seed_of
+from substrate.distributions import draw_numbers
 from substrate.errors import ConfigError
 from substrate.netfile.parts import fields_of, line_types, node_types
 from substrate.netfile.schema import JointTable, NetfileTables, ProbeTable
@@ -82,9 +83,19 @@ def parse_netfile(
     """
     raw = apply_overrides(parse_toml(content, name), overrides)
     refuse_other_kind(raw, "circuit", name)
+    raw = _drawn(raw)
     origin = Origin(name, key_lines(content), {override_path(override): override for override in overrides})
     tables = _validated(NetfileTables, raw, origin)
     return _Builder(tables, Reader(origin, folder)).circuit()
+
+
+def _drawn(raw: dict[str, Any]) -> dict[str, Any]:
+    """The tables with their distributions drawn by ``simulation.seed``, one number for each sample of a batch."""
+    about = raw.get("simulation")
+    about = about if isinstance(about, dict) else {}
+    batch = seed_of(about.get("batch", 1))
+    drawn = draw_numbers(raw, seed_of(about.get("seed")), batch if batch > 1 else None)
+    return {**drawn, "simulation": draw_numbers(about, seed_of(about.get("seed")))} if about else drawn
 
 
 def _validated(schema: Any, raw: Any, origin: Origin) -> Any:
