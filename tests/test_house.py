@@ -244,8 +244,8 @@ def test_nothing_is_left_unfinished() -> None:
 @pytest.mark.skipif(not (ROOT / "substrate" / "__init__.py").exists(), reason="the root package is not there yet")
 def test_importing_is_light() -> None:
     script = (
-        "import sys, time; start = time.perf_counter(); import substrate; "
-        "print(time.perf_counter() - start, *sorted(sys.modules))"
+        "import sys, time; start = time.process_time(); import substrate; "  # what other jobs take does not count
+        "print(time.process_time() - start, *sorted(sys.modules))"
     )
     seconds = []
     for _ in range(3):
