@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from substrate.backends.cpu_factors import rank_one_blocks
 from substrate.locality import permuted
 from substrate.plan import ClusterGroup, Plan
 
@@ -55,9 +56,10 @@ class Program(NamedTuple):
     source_row: np.ndarray  # int64[...], rows of the inputs
     seen_row: np.ndarray  # int64[...], rows of what probes see
     columns: int  # the most that any cluster has
-    # clusters of one real sample whose many states hear only a few sums: M = diag(own) + left right
-    rank: np.ndarray  # int64[clusters], how many sums; 0: the matrix is used as it is
-    factor: np.ndarray  # int64[clusters], where right [rank, columns], left [rows, rank] and own [states] begin
+    # clusters of one real sample whose many states hear only a few sums, see ``cpu_factors``
+    blocks: np.ndarray  # int64[clusters], where the layout of its factors begins; -1: the matrix is used as it is
+    factor: np.ndarray  # int64[clusters], where its factors begin
+    layout: np.ndarray  # int64[...]
     factors: np.ndarray  # float[...]
 
 
@@ -168,16 +170,17 @@ class _Builder:
         self._add("width", np.full(len(group.which), samples * repeat))
 
     def _factors(self, group: ClusterGroup, single: bool) -> None:
-        """Split matrices of clusters with states into few sums and their effects, where that is less work."""
+        """Split matrices of clusters with states where that is less work."""
         unique, samples = group.matrices.shape[:2]
-        rank, place = np.zeros(unique, np.int64), np.zeros(unique, np.int64)
+        layout, place = np.full(unique, -1), np.zeros(unique, np.int64)
+        self._add("layout", np.zeros(0))
         self._add("factors", np.zeros(0), self.dtype)
         for index, matrix in enumerate(group.matrices[:, 0] if single and samples == 1 else ()):
-            found = _sums(np.real(matrix), group.own[index], group.ports)
+            found = rank_one_blocks(np.real(matrix), group.own[index], group.ports)
             if found is not None:
-                rank[index] = len(found[0])
-                place[index] = self._add("factors", np.concatenate([part.ravel() for part in found]), self.dtype)
-        self._add("rank", rank[group.which])
+                layout[index] = self._add("layout", found.layout)
+                place[index] = self._add("factors", found.numbers, self.dtype)
+        self._add("blocks", layout[group.which])
         self._add("factor", place[group.which])
 
     def _runs(self, index: int, group: ClusterGroup, kind: int, base: np.ndarray, end: np.ndarray) -> None:
@@ -260,24 +263,6 @@ def _gathered(
     first[1:] = ~(apart[1:] & apart[:-1] & (chunk[1:] == chunk[:-1]) & same)
     ends = np.append(starts[first], starts[-1] + counts[-1])
     return starts[first], np.diff(ends), np.where(apart, APART, kinds)[first]
-
-
-def _sums(matrix: np.ndarray, own: np.ndarray, ports: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """``right, left, own`` with ``matrix = diag(own) + left right`` to rounding; None where that saves no work."""
-    rows, columns = matrix.shape
-    states = np.arange(ports, ports + len(own))
-    rest = matrix.copy()
-    rest[states, states] -= own
-    # Columns and rows of very different sizes would hide each other's rounding.
-    scale = [np.abs(rest).max(axis=axis, keepdims=True) for axis in (0, 1)]
-    scale = [np.where(size > 0.0, np.sqrt(size), 1.0) for size in scale]
-    u, sizes, v = np.linalg.svd(rest / scale[0] / scale[1])
-    rank = int(np.sum(sizes > 1e-14 * max(sizes[0], 1e-300)))
-    if rank * (rows + columns) + len(own) > 0.7 * np.count_nonzero(matrix):
-        return None
-    left, right = u[:, :rank] * sizes[:rank] * scale[1], v[:rank] * scale[0]
-    exact = np.abs(left @ right - rest).max() <= 2e-14 * max(1.0, np.abs(rest).max())
-    return (right, left, own) if exact else None
 
 
 def _entries(mask: np.ndarray, even: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
