@@ -1,8 +1,11 @@
 """Steps the circuit part of a plan: source inputs, states, probes and books around the compiled loops."""
 
+from time import perf_counter
+
 import numpy as np
 
 from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
+from substrate.backends.cpu_pace import Pace
 from substrate.backends.cpu_program import TILE, build_program
 from substrate.noise import fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
@@ -71,6 +74,7 @@ class CircuitStepper:
         self.memory = _flat_memory(state, parts, dtype)
         work = sum(len(g.which) * g.ports for g in plan.clusters) * plan.block * batch
         self.parallel = work >= PARALLEL_FROM and len(self.owner) > 1 if plan.clusters else False
+        self.pace = Pace()
         self.column = [_column(plan, group) for group in plan.clusters]
         self.scratch = self._scratch(parts, dtype) if plan.clusters else []
         self.nonlinear = NonlinearStepper(plan, state, batch) if plan.nonlinear else None
@@ -89,8 +93,18 @@ class CircuitStepper:
         state, parts = self.state, len(self.memory)
         inputs, seen = self.inputs.block.reshape(parts, -1), self.seen.reshape(parts, -1)
         totals, span = np.zeros((len(self.owner), 3)), self.longest * self.batch
-        kernel = kernels.step_clusters_parallel if self.parallel else kernels.step_clusters
-        kernel(self.program, state.arena, self.memory, inputs, seen, span, *self.scratch, state.step, steps, totals)
+        begin = 0
+        while begin < steps:
+            threads = self.parallel and self.pace.pick()
+            end = min(steps, begin + self.pace.blocks * self.plan.block) if self.parallel else steps
+            kernel, start = kernels.step_clusters_parallel if threads else kernels.step_clusters, perf_counter()
+            kernel(
+                self.program, state.arena, self.memory, inputs, seen, span, *self.scratch, state.step, begin, end,
+                totals,
+            )  # fmt: skip
+            if self.parallel:
+                self.pace.took((perf_counter() - start) / (end - begin))
+            begin = end
         first_row = len(self.plan.nodes) + len(self.plan.departures)
         for index, column in enumerate(self.column):
             net, lost, stored = totals[self.owner == index].sum(axis=0)
@@ -102,8 +116,8 @@ class CircuitStepper:
             row[column] += (net - stored) if column == NET_FORWARD else (stored - net)
 
     def use_threads(self, parallel: bool) -> None:
-        """Step chunks of clusters side by side, or one after the other, whatever pays."""
-        self.parallel = parallel
+        """Step chunks of clusters side by side where that is faster, or one after the other, whatever pays."""
+        self.parallel, self.pace = parallel, Pace()
         self.scratch = self._scratch(self.state.arena.shape[0], self.state.arena.dtype)
 
     def _scratch(self, parts: int, dtype: np.dtype) -> list[np.ndarray]:

@@ -331,8 +331,8 @@ def _locate(program, step, steps, now, after, room):  # type: ignore[no-untyped-
 
 
 @borrowing
-def step_clusters(program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, steps, totals):  # type: ignore[no-untyped-def]
-    """Advance every cluster by ``steps``, block by block.
+def step_clusters(program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, begin, steps, totals):  # type: ignore[no-untyped-def]
+    """Advance every cluster from ``begin`` to ``steps`` steps after ``step``, block by block.
 
     ``arena`` is ``[parts, cells]`` and ``memory`` ``[parts, states * batch]`` (real, or real and imaginary parts);
     ``inputs`` and ``seen`` are ``[parts, rows * span]``, a row for each source and observed wave. ``x`` ``[slots,
@@ -342,7 +342,7 @@ def step_clusters(program, arena, memory, inputs, seen, span, x, y, at, now, aft
     each chunk where chunks run side by side; ``now``, ``after`` ``[2 * classes]`` and ``room`` ``[classes]`` too.
     ``totals`` ``[chunks, 3]`` gathers what clusters and their lines took, and what went into states, in amplitude^2.
     """
-    for done in range(0, steps, program.block):
+    for done in range(begin, steps, program.block):
         count = min(program.block, steps - done)
         aligned = _locate(program, step + done, count, now, after, room)
         for chunk in range(len(totals)):
@@ -354,9 +354,11 @@ def step_clusters(program, arena, memory, inputs, seen, span, x, y, at, now, aft
 
 # Not the same function compiled twice, for only the serial one can do without counts of references.
 @njit(cache=True, parallel=True)
-def step_clusters_parallel(program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, steps, totals):  # type: ignore[no-untyped-def]
+def step_clusters_parallel(  # type: ignore[no-untyped-def]
+    program, arena, memory, inputs, seen, span, x, y, at, now, after, room, step, begin, steps, totals
+):
     """As :func:`step_clusters`, with chunks side by side in every block."""
-    for done in range(0, steps, program.block):
+    for done in range(begin, steps, program.block):
         count = min(program.block, steps - done)
         aligned = _locate(program, step + done, count, now, after, room)
         for chunk in prange(len(totals)):
