@@ -30,7 +30,10 @@ def _shaped(values: np.ndarray) -> np.ndarray:
 class Step:
     """``amplitude`` from ``start`` (s) on, reached by a straight ramp that lasts ``rise`` (s).
 
-    Fields may be arrays with one number per sample of the batch.
+    Fields may be arrays with one number per sample of the batch. A run samples it at ``dt``, ``2 dt`` and so on, and
+    lines that disperse join samples by straight lines: to them a step without ``rise`` lies halfway between the last
+    sample without and the first with it, so one from time zero at ``dt / 2``. A ``start`` halfway between two samples
+    is exact.
 
     >>> Step(2.0, start=1.0).sample(np.array([0.5, 1.0, 3.0])).tolist()
     [0.0, 2.0, 2.0]

@@ -28,7 +28,7 @@ from substrate.plan import (
     wave_segments,
 )
 
-ENERGY_PIECE = 1 << 16  # cells whose squares are added up in the precision of the waves
+ENERGY_PIECE = 8192  # cells whose squares are added up at once: more wake a second thread, which may keep all waiting
 Block = np.ndarray  # [channels, steps, batch]; a steady signal has one step
 
 

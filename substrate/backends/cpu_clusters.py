@@ -82,7 +82,6 @@ def _stream(program, c, count, arena, now, after, room, steps, total):  # type: 
 def _couple(program, c, arena, x, now, after, room, steps, total):  # type: ignore[no-untyped-def]
     """Step a four-port without reflection (see :func:`coupler`) in place."""
     port, value, weight = program.port[c], program.value[c], program.weight
-    v, w = program.re[value : value + 16], program.im[value : value + 16]
     k = 0
     while k < steps:
         i, run = reach(program, port, k, now, after, room)
@@ -92,17 +91,21 @@ def _couple(program, c, arena, x, now, after, room, steps, total):  # type: igno
         run = min(run, other, another, last, steps - k)
         for e in range(0, run * program.batch, TILE):
             size = min(TILE, run * program.batch - e)
-            a, b = arena[0, i + e : i + e + size], arena[1, i + e : i + e + size]
-            s, d = arena[0, j + e : j + e + size], arena[1, j + e : j + e + size]
-            p, q = arena[0, m + e : m + e + size], arena[1, m + e : m + e + size]
-            r, t = arena[0, n + e : n + e + size], arena[1, n + e : n + e + size]
             if size < SHORT:
-                arrived, left_0, left_1, left_2, left_3 = coupler(a, b, s, d, p, q, r, t, v, w)
+                arrived, left_0, left_1, left_2, left_3 = coupler(
+                    arena, program.re, program.im, value,
+                    np.uint64(i + e), np.uint64(j + e), np.uint64(m + e), np.uint64(n + e), np.uint64(size),
+                )  # fmt: skip
             else:
+                a, b = arena[0, i + e : i + e + size], arena[1, i + e : i + e + size]
+                s, d = arena[0, j + e : j + e + size], arena[1, j + e : j + e + size]
+                p, q = arena[0, m + e : m + e + size], arena[1, m + e : m + e + size]
+                r, t = arena[0, n + e : n + e + size], arena[1, n + e : n + e + size]
                 copy(x[0, 0, :size], a)
                 copy(x[1, 0, :size], b)
                 copy(x[0, 1, :size], s)
                 copy(x[1, 1, :size], d)
+                v, w = program.re[value : value + 16], program.im[value : value + 16]
                 back, left_0, left_1 = cross(a, b, s, d, p, q, r, t, v[2:], w[2:])
                 y, z = x[0], x[1]
                 along, left_2, left_3 = cross(

@@ -168,28 +168,36 @@ def complex_two_ports(a, b, c, d, v, w):  # type: ignore[no-untyped-def]
 
 
 @loop
-def coupler(a, b, c, d, p, q, r, s, v, w):  # type: ignore[no-untyped-def]
-    """A four-port whose first two ports feed the last two and the other way round: ``v + iw`` is its matrix, flat.
+def coupler(arena, re, im, at, i, j, m, n, size):  # type: ignore[no-untyped-def]
+    """A four-port whose first two ports feed the last two and the other way round, for ``size`` numbers of few.
 
-    ``a + ib`` to ``r + is`` are the waves at its ports. Returns the energy that arrived and that left through each. For
-    short runs: so many arrays keep the compiler from working on several numbers at once, which :func:`cross` does.
+    Its matrix lies flat from ``at`` on in ``re + i im``; ``i, j, m, n`` are the (unsigned) places of its waves in
+    both planes of ``arena``. Returns the energy that arrived and that left through each. Many numbers, :func:`cross`
+    works out several at a time.
     """
-    arrived = left_0 = left_1 = left_2 = left_3 = a.dtype.type(0.0)
-    for e in range(len(a)):
-        x0, y0, x1, y1, x2, y2, x3, y3 = a[e], b[e], c[e], d[e], p[e], q[e], r[e], s[e]
+    arrived = left_0 = left_1 = left_2 = left_3 = re[at] - re[at]
+    v02, v03, v12, v13, v20, v21, v30, v31 = (
+        re[at + 2], re[at + 3], re[at + 6], re[at + 7], re[at + 8], re[at + 9], re[at + 12], re[at + 13]
+    )  # fmt: skip
+    w02, w03, w12, w13, w20, w21, w30, w31 = (
+        im[at + 2], im[at + 3], im[at + 6], im[at + 7], im[at + 8], im[at + 9], im[at + 12], im[at + 13]
+    )  # fmt: skip
+    for e in range(size):
+        x0, y0, x1, y1 = arena[0, i + e], arena[1, i + e], arena[0, j + e], arena[1, j + e]
+        x2, y2, x3, y3 = arena[0, m + e], arena[1, m + e], arena[0, n + e], arena[1, n + e]
         arrived += x0 * x0 + y0 * y0 + x1 * x1 + y1 * y1 + x2 * x2 + y2 * y2 + x3 * x3 + y3 * y3
-        a[e] = v[2] * x2 - w[2] * y2 + v[3] * x3 - w[3] * y3
-        b[e] = v[2] * y2 + w[2] * x2 + v[3] * y3 + w[3] * x3
-        c[e] = v[6] * x2 - w[6] * y2 + v[7] * x3 - w[7] * y3
-        d[e] = v[6] * y2 + w[6] * x2 + v[7] * y3 + w[7] * x3
-        p[e] = v[8] * x0 - w[8] * y0 + v[9] * x1 - w[9] * y1
-        q[e] = v[8] * y0 + w[8] * x0 + v[9] * y1 + w[9] * x1
-        r[e] = v[12] * x0 - w[12] * y0 + v[13] * x1 - w[13] * y1
-        s[e] = v[12] * y0 + w[12] * x0 + v[13] * y1 + w[13] * x1
-        left_0 += a[e] * a[e] + b[e] * b[e]
-        left_1 += c[e] * c[e] + d[e] * d[e]
-        left_2 += p[e] * p[e] + q[e] * q[e]
-        left_3 += r[e] * r[e] + s[e] * s[e]
+        p, q = v02 * x2 - w02 * y2 + v03 * x3 - w03 * y3, v02 * y2 + w02 * x2 + v03 * y3 + w03 * x3
+        arena[0, i + e], arena[1, i + e] = p, q
+        left_0 += p * p + q * q
+        p, q = v12 * x2 - w12 * y2 + v13 * x3 - w13 * y3, v12 * y2 + w12 * x2 + v13 * y3 + w13 * x3
+        arena[0, j + e], arena[1, j + e] = p, q
+        left_1 += p * p + q * q
+        p, q = v20 * x0 - w20 * y0 + v21 * x1 - w21 * y1, v20 * y0 + w20 * x0 + v21 * y1 + w21 * x1
+        arena[0, m + e], arena[1, m + e] = p, q
+        left_2 += p * p + q * q
+        p, q = v30 * x0 - w30 * y0 + v31 * x1 - w31 * y1, v30 * y0 + w30 * x0 + v31 * y1 + w31 * x1
+        arena[0, n + e], arena[1, n + e] = p, q
+        left_3 += p * p + q * q
     return arrived, left_0, left_1, left_2, left_3
 
 
