@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from substrate.backends.cpu_loops import borrowing, loop, reach
+from substrate.backends.cpu_loops import borrowing, inlined, loop, reach
 
 
 @loop
@@ -62,14 +62,24 @@ def _in_blocks(factors, place, layout, at, ports, states, x, sums, y):  # type: 
         x[first + s] = y[first + s] + factors[factor + s] * x[first + s]
 
 
+@inlined
+def _in_rows(values, columns, rows, first, start, count, ports, states, x, y):  # type: ignore[no-untyped-def]
+    """As :func:`_in_blocks`, by all entries of each row."""
+    first_state = np.uint64(ports)
+    for i in range(count):
+        y[i] = _row(values, columns, x, rows[first + i], rows[first + i + 1], start)
+    for s in range(np.uint64(states)):
+        x[first_state + s] = y[first_state + s]
+
+
 @borrowing
 def step_sample(program, c, arena, memory, inputs, seen, span, scratch, at, now, after, room, done, steps, total):  # type: ignore[no-untyped-def]
     """Step a cluster with states by ``steps``, one after the other; arrays are taken out of the program once."""
     port, states, place = program.port[c], program.states[c], program.memory[c]
     ports, sources, watched = program.port[c + 1] - port, program.sources[c], program.observed[c]
     values, columns, rows, energy = program.re, program.column, program.row, program.energy
-    weight = program.weight
-    source_row, seen_row, source, sight = program.source_row, program.seen_row, program.source[c], program.seen[c]
+    weight, source_row, seen_row = program.weight, program.source_row, program.seen_row
+    source, sight = program.source[c], program.seen[c]
     first = program.first_row[program.pattern[c]]
     start, count = program.value[c] - rows[first], ports + states + watched
     longest = len(scratch) // 3
@@ -79,7 +89,7 @@ def step_sample(program, c, arena, memory, inputs, seen, span, scratch, at, now,
     for s in range(states):
         x[ports + s] = memory[0, place + s]
         stored -= energy[place + s] * np.float64(x[ports + s]) ** 2
-    first_state, k = np.uint64(ports), 0
+    k = 0
     while k < steps:
         run = steps - k
         for j in range(ports):
@@ -94,10 +104,7 @@ def step_sample(program, c, arena, memory, inputs, seen, span, scratch, at, now,
             if blocks >= 0:
                 _in_blocks(factors, factor, layout, blocks, ports, states, x, sums, y)
             else:
-                for i in range(count):
-                    y[i] = _row(values, columns, x, rows[first + i], rows[first + i + 1], start)
-                for s in range(np.uint64(states)):
-                    x[first_state + s] = y[first_state + s]
+                _in_rows(values, columns, rows, first, start, count, ports, states, x, y)
             for j in range(ports):
                 arena[0, np.uint64(at[j] + e)] = y[j]
                 left = np.float64(y[j]) ** 2
