@@ -82,14 +82,13 @@ def step_sample(program, c, arena, memory, inputs, seen, span, scratch, at, now,
     source, sight = program.source[c], program.seen[c]
     first = program.first_row[program.pattern[c]]
     start, count = program.value[c] - rows[first], ports + states + watched
-    longest = len(scratch) // 3
+    longest, k = len(scratch) // 3, 0
     x, y, sums = scratch[:longest], scratch[longest : 2 * longest], scratch[2 * longest :]
     factors, factor, layout, blocks = program.factors, program.factor[c], program.layout, program.blocks[c]
     net = lost = stored = 0.0
     for s in range(states):
         x[ports + s] = memory[0, place + s]
         stored -= energy[place + s] * np.float64(x[ports + s]) ** 2
-    k = 0
     while k < steps:
         run = steps - k
         for j in range(ports):
