@@ -40,8 +40,9 @@ def run_circuit(
         raise ConfigError("the circuit has no [simulation]; say its duration and dt")
     total = steps_of(settings.duration, settings.dt)
     plan = compile_network(
-        circuit.network, settings.dt, reference_power=settings.reference_power, probes=settings.probes
-    )
+        circuit.network, settings.dt, reference_power=settings.reference_power, probes=settings.probes,
+        noise=settings.noise, carrier=settings.carrier,
+    )  # fmt: skip
     simulation = Simulation(
         plan, batch=settings.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed
     )

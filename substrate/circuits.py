@@ -8,9 +8,11 @@ import numpy as np
 
 from substrate.clusters import Cluster, collapse
 from substrate.errors import CompileError
+from substrate.fluctuations import with_noise
 from substrate.network import Connection, Line, Network, PortReference
 from substrate.nodes.linear import Drive, LinearNode, Scattering
 from substrate.nodes.nonlinear import Element
+from substrate.noise.switch import NoiseSettings
 from substrate.nonlinear_clusters import impedances, is_inner, opened, with_inner
 from substrate.nonlinear_plan import NonlinearGroup, nonlinear_group
 from substrate.plan import ClusterGroup, LineEnd, LineRows, ScaledDrive
@@ -22,7 +24,7 @@ class Circuit:
 
     groups: list[ClusterGroup] = field(default_factory=list)
     nonlinear: list[NonlinearGroup] = field(default_factory=list)
-    drives: list[ScaledDrive] = field(default_factory=list)  # waveforms first, then thermal noise
+    drives: list[ScaledDrive] = field(default_factory=list)  # waveforms first, then white noise
     observed: dict[PortReference, int] = field(default_factory=dict)  # port -> first of its two observed rows
     impedances: dict[PortReference, Any] = field(default_factory=dict)  # of the observed ports, ohm
     rows: int = 0  # that clusters observe, for probes and for the books of lines with hidden waves
@@ -40,10 +42,11 @@ def compile_circuit(
     dt: float,
     reference_power: float,
     watched: Sequence[PortReference],
+    noise: NoiseSettings | None = None,
 ) -> Circuit:
     """Collapse all circuit nodes of ``network``; ``ends`` says at which line end each port lies; see
     :class:`Circuit`."""
-    builder = _CircuitBuilder(network, ends, lines, dt, reference_power, set(watched))
+    builder = _CircuitBuilder(network, ends, lines, dt, reference_power, set(watched), noise or NoiseSettings())
     return builder.build()
 
 
@@ -58,9 +61,10 @@ class _CircuitBuilder:
         dt: float,
         reference_power: float,
         watched: set[PortReference],
+        noise: NoiseSettings,
     ) -> None:
         self.network, self.ends, self.lines, self.dt = network, ends, lines, dt
-        self.reference_power, self.watched = reference_power, watched
+        self.reference_power, self.watched, self.noise = reference_power, watched, noise
         self.memory: dict[Any, Scattering] = {}
         self.alike: dict[Any, _Placed] = {}  # nodes that stand alone, by all that their matrix depends on
         self.circuit = Circuit()
@@ -76,6 +80,7 @@ class _CircuitBuilder:
     def build(self) -> Circuit:
         """Collapse every cluster and group them by shape."""
         by_shape: dict[Any, list[_Placed]] = {}
+        drives: list[ScaledDrive] = []  # in the order of the network: probes, which regroup clusters, move no noise
         for names in self._components():
             try:
                 placed = self._place(names)
@@ -88,9 +93,9 @@ class _CircuitBuilder:
             key = (*placed.cluster.shape[:2], len(placed.drives), placed.cluster.observed, placed.metered, batched)
             kinds = tuple(element.kind for element in placed.elements)
             by_shape.setdefault((*key, kinds), []).append(placed)
-        waves = [drive for group in by_shape.values() for p in group for drive in p.drives if drive.drive.waveform]
-        noise = [drive for group in by_shape.values() for p in group for drive in p.drives if not drive.drive.waveform]
-        self.circuit.drives = waves + noise
+            drives += placed.drives
+        waves = [drive for drive in drives if drive.drive.waveform is not None]
+        self.circuit.drives = waves + [drive for drive in drives if drive.drive.waveform is None]
         row = {id(drive): index for index, drive in enumerate(self.circuit.drives)}
         seen = 0
         for group in by_shape.values():
@@ -195,10 +200,10 @@ class _CircuitBuilder:
         try:
             key = (node, z)
             if key not in self.memory:
-                self.memory[key] = node.scattering(z, self.dt)
+                self.memory[key] = with_noise(node, node.scattering(z, self.dt), self.noise)
             return self.memory[key]
         except TypeError:  # a node that holds arrays has no hash
-            return node.scattering(z, self.dt)
+            return with_noise(node, node.scattering(z, self.dt), self.noise)
 
     def _impedances(self, references: list[PortReference]) -> dict[PortReference, Any]:
         """Of every port: its line's, or for a direct joint one that either side would choose."""
@@ -232,11 +237,12 @@ class _CircuitBuilder:
                 matrix[:, port] *= gain[:, None]
         for port, end in enumerate(ends):
             line = self.lines[end.line]
-            if line.sigmas[end.side] > 0.0:
+            kelvin = self.noise.level(line.temperature)
+            if kelvin > 0.0 and np.any(np.abs(gains[port]) < 1.0):
                 column = np.zeros((*matrix.shape[:2], 1), matrix.dtype)
                 column[:, port, 0] = np.sqrt(1.0 - np.abs(gains[port]) ** 2)
                 matrix = np.concatenate([matrix, column], axis=2)
-                drives.append(ScaledDrive(Drive(temperature=line.temperature), 1.0))
+                drives.append(ScaledDrive(Drive(temperature=kelvin), 1.0))
         weights = [float(1.0 / np.mean(np.abs(gain) ** 2) - 1.0) for gain in gains]
         return _Placed(name, cluster, matrix, ends, weights, drives, watched, cluster.initial * root)
 

@@ -19,16 +19,25 @@ from substrate.memory import require_memory
 from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.base import Node
 from substrate.noise import pass_noise_sigma, thermal_variance
+from substrate.noise.switch import NoiseSettings
 from substrate.plan import DelayClass, LineEnd, LineRows, Pass, Plan, PlannedProbe, Signal
 
 
 def compile_network(
-    network: Network, dt: float, *, reference_power: float = 1e-3, probes: Sequence[Probe] = ()
+    network: Network,
+    dt: float,
+    *,
+    reference_power: float = 1e-3,
+    probes: Sequence[Probe] = (),
+    noise: Sequence[str] | None = None,
+    carrier: float | None = None,
 ) -> Plan:
     """Compile ``network`` for time steps of ``dt`` seconds.
 
     ``reference_power`` (W) is the power of a wave of unit amplitude; it fixes how large thermal noise is beside the
-    signals. Raises CompileError (line shorter than a step, unconnected port, loop without delay) and NetworkError.
+    signals. ``noise`` are the kinds of noise that run (:data:`substrate.noise.switch.KINDS`; None: all that are
+    described), ``carrier`` the optical frequency (Hz) of envelopes, which gives them a vacuum.
+    Raises CompileError (line shorter than a step, unconnected port, loop without delay) and NetworkError.
 
     >>> from substrate.network import Line
     >>> from substrate.nodes import Termination
@@ -44,7 +53,8 @@ def compile_network(
     _refuse_huge(network, dt)
     probes = places_of_lengths(network, probes)
     laid, accuracies = expand_media(network, dt)
-    return _Compiler(laid, dt, reference_power, probes, accuracies).plan()
+    settings = NoiseSettings.of(noise, carrier)
+    return _Compiler(laid, dt, reference_power, probes, accuracies, settings).plan()
 
 
 def _refuse_huge(network: Network, dt: float) -> None:
@@ -64,8 +74,9 @@ class _Compiler:
         reference_power: float,
         probes: Sequence[Probe],
         accuracies: dict[str, LineAccuracy],
+        noise: NoiseSettings,
     ) -> None:
-        self.accuracies = accuracies
+        self.accuracies, self.noise = accuracies, noise
         self.network, self.dt, self.reference_power, self.probes = network, dt, reference_power, probes
         self.signals: list[Signal] = []
         self.arriving: dict[PortReference, int] = {}
@@ -94,7 +105,7 @@ class _Compiler:
         number = {key: index for index, key in enumerate(delays)}
         lines = tuple(replace(line, delay_class=number[line.steps, line.hidden]) for line in self.lines)
         watched = [self.network.reference(probe.at) for probe in self.probes if not probe.in_line]
-        circuit = compile_circuit(self.network, self.ends, lines, self.dt, self.reference_power, watched)
+        circuit = compile_circuit(self.network, self.ends, lines, self.dt, self.reference_power, watched, self.noise)
         circuit.groups, lines = renumbered(circuit.groups, lines)
         probes = tuple(self._planned_probe(probe, circuit) for probe in self.probes)
         passes = self._passes()
@@ -122,6 +133,7 @@ class _Compiler:
             drive_noise_source=self._noise_source(),
             observed=circuit.rows,
             accuracies=self.accuracies,
+            noise=self.noise,
         )
 
     def _signal(self, label: str, channels: int) -> int:
@@ -182,7 +194,7 @@ class _Compiler:
 
     def _sigma(self, gain: Any, temperature: float) -> float:
         """Rms of the thermal noise that one pass adds."""
-        if temperature == 0.0:
+        if temperature == 0.0 or "thermal" not in self.noise.kinds:
             return 0.0
         size = min(1.0, float(np.mean(np.abs(gain))))
         return float(pass_noise_sigma(size, temperature, self.dt, self.reference_power))
@@ -221,9 +233,8 @@ class _Compiler:
             a = [self.arriving[PortReference(name, port.name)] for port in node.ports]
             b = [self.departing[PortReference(name, port.name)] for port in node.ports]
             if node.law in ("source", "termination", "load"):
-                sigma = float(
-                    np.sqrt(thermal_variance(getattr(node, "temperature", 0.0), self.dt, self.reference_power))
-                )
+                kelvin = getattr(node, "temperature", 0.0) if "thermal" in self.noise.kinds else 0.0
+                sigma = float(np.sqrt(thermal_variance(kelvin, self.dt, self.reference_power)))
                 inputs = (a[0],) if node.law == "load" else ()
                 passes.append(Pass(node.law, index, inputs, b[0], sigma, self._noise_source()))
                 passes.append(Pass("absorb", index, (a[0],)))

@@ -8,6 +8,7 @@ import numpy as np
 from substrate.laying import LineAccuracy
 from substrate.nodes.base import Node
 from substrate.nodes.linear import Drive
+from substrate.noise.switch import NoiseSettings
 from substrate.nonlinear_plan import NonlinearGroup
 from substrate.probe import Probe
 
@@ -175,12 +176,13 @@ class Plan:
     probes: tuple[PlannedProbe, ...]
     parameters: dict[str, np.ndarray] = field(repr=False)  # initial values by "node.parameter"
     clusters: tuple[ClusterGroup, ...] = ()
-    drives: tuple[ScaledDrive, ...] = ()  # waveforms first, then thermal noise
+    drives: tuple[ScaledDrive, ...] = ()  # waveforms first, then white noise
     drive_noise_source: int = (
-        0  # id of the generator of all thermal drives; the channel is the drive's place among them
+        0  # generator of all white drives (channel: place among them); ids after it: noisy waveforms
     )
     observed: int = 0  # rows that clusters observe for probes
     nonlinear: tuple[NonlinearGroup, ...] = ()  # clusters with nonlinear elements
+    noise: NoiseSettings = field(default_factory=NoiseSettings)  # which kinds run
     accuracies: dict[str, LineAccuracy] = field(default_factory=dict)  # of lines that are laid with filters, by name
 
     @property

@@ -68,12 +68,16 @@ def simulate(
     seed: int = 0,
     reference_power: float = 1.0,
     changes: Changes = (),
+    noise: Sequence[str] | None = None,
+    carrier: float | None = None,
 ) -> Traces:
     """Simulate ``network`` from rest for ``duration`` seconds in steps of ``dt`` and return what the probes saw.
 
     Waves are in sqrt(W) (``reference_power`` 1 W); ``dtype`` complex128 or complex64 makes them optical envelopes;
     ``batch`` samples run side by side. ``changes`` are ``(seconds, {"node.field": value})``: numbers of the network
-    that change while it runs. Raises the SubstrateError that says what is wrong; a DivergenceError holds the ``traces``
+    that change while it runs. ``noise`` names the kinds of noise that run (None: all that are described), ``carrier``
+    (Hz) gives envelopes a vacuum; see :func:`substrate.compile_network`.
+    Raises the SubstrateError that says what is wrong; a DivergenceError holds the ``traces``
     so far.
 
     For runs longer than memory, reduce probes on the fly (:class:`substrate.Probe`), or let ``substrate simulate``
@@ -92,7 +96,7 @@ def simulate(
     """
     total = steps_of(duration, dt)
     planned = [as_probe(network, probe) for probe in probes]
-    plan = compile_network(network, dt, reference_power=reference_power, probes=planned)
+    plan = compile_network(network, dt, reference_power=reference_power, probes=planned, noise=noise, carrier=carrier)
     simulation = Simulation(plan, batch=batch, backend=backend, dtype=dtype, seed=seed)
     try:
         for _ in advance(simulation, network, total, changes):
@@ -148,7 +152,12 @@ def advance(
             yield simulation.state.step
         if values:
             network = network.changed(values)
-            simulation.adopt(compile_network(network, plan.dt, reference_power=plan.reference_power, probes=probes))
+            simulation.adopt(
+                compile_network(
+                    network, plan.dt, reference_power=plan.reference_power, probes=probes,
+                    noise=sorted(plan.noise.kinds), carrier=plan.noise.carrier,
+                )
+            )  # fmt: skip
 
 
 def squeezed(values: np.ndarray, is_trace: bool = True) -> np.ndarray:

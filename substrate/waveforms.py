@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from substrate.errors import NetworkError
+from substrate.noise.sources import Flicker, Quantiser, Telegraph
 
 
 class Waveform(Protocol):
@@ -142,6 +143,69 @@ class Samples:
         out = np.zeros((len(times), *self.values.shape[1:]), dtype=np.result_type(self.values, 1.0))
         out[inside] = self.values[index[inside]]
         return out
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """``waveform`` with the noise of the source that makes it; every field is a noise of its own, 0 or None without it.
+
+    ``rin_db`` (dB/Hz, one-sided) of the power; ``linewidth`` (Hz) of a laser, whose phase walks; ``flicker``, 1/f of
+    the size and ``phase_flicker`` (rad) of the phase; ``telegraph``, which lowers the size by the share
+    ``telegraph_size`` while its trap is full; ``wander`` (rad rms) of the phase with correlation time ``wander_time``
+    (s), such as that of thermo-refractive noise; shot noise of a current that makes the waveform (V)
+    in ``shot_resistance`` (ohm); ``jitter`` (s rms)
+    of the moments at which the waveform is sampled; a converter of ``bits`` that clips at ``bound``, last of all.
+    Noise that turns the phase needs envelopes. What is drawn depends on the run's seed, the source, the step and the
+    sample. Raises NetworkError. Source: the formulas in :mod:`substrate.noise.sources`.
+
+    >>> Noisy(Step(0.9), bits=3, bound=1.0).sample(np.array([1.0])).round(4).tolist()  # without a run: rounding alone
+    [1.0]
+    """
+
+    waveform: Waveform
+    rin_db: float | None = None
+    linewidth: float = 0.0
+    flicker: Flicker | None = None
+    phase_flicker: Flicker | None = None
+    telegraph: Telegraph | None = None
+    telegraph_size: float = 0.0
+    wander: float = 0.0
+    wander_time: float = 0.0
+    shot_resistance: float = 0.0
+    jitter: float = 0.0
+    bits: int = 0
+    bound: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("linewidth", "wander", "jitter", "telegraph_size", "shot_resistance"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0.0):
+                raise NetworkError(f"A noisy waveform needs {name} of at least 0, but {name}={value!r}")
+        if self.wander > 0.0 and not self.wander_time > 0.0:
+            raise NetworkError("A phase that wanders needs a wander_time above 0 s")
+        if (self.telegraph is None) != (self.telegraph_size == 0.0):
+            raise NetworkError("Telegraph noise needs both telegraph (its rates) and telegraph_size")
+        if self.bits:
+            Quantiser(self.bits, self.bound)
+        if isinstance(self.waveform, Noisy):
+            raise NetworkError("A noisy waveform cannot be of a noisy waveform; give one Noisy all fields")
+
+    @property
+    def turns(self) -> bool:
+        """Whether its noise turns the phase, so that it is an envelope."""
+        return self.linewidth > 0.0 or self.wander > 0.0 or self.phase_flicker is not None
+
+    def sample(self, times: np.ndarray) -> np.ndarray:
+        """Values at the given seconds without what is drawn at random, which :mod:`substrate.noisy` adds in a run."""
+        values = self.converted(self.waveform.sample(times))
+        return values.astype(complex) if self.turns else values
+
+    def converted(self, values: np.ndarray) -> np.ndarray:
+        """What the converter makes of ``values``; envelopes part by part."""
+        if not self.bits:
+            return values
+        rounded = Quantiser(self.bits, self.bound)
+        return rounded(values.real) + 1j * rounded(values.imag) if np.iscomplexobj(values) else rounded(values)
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     ["errors", "units", "waves", "noise", "datafiles", "memory", "distributions"],
     ["record"],
-    ["network", "nodes", "activations", "losses", "waveforms", "probe", "filters", "laying", "rings"],
+    ["network", "nodes", "activations", "losses", "waveforms", "noisy", "probe", "filters", "laying", "rings"],
     ["media"],
     [
         "plan",
         "nonlinear_plan",
         "clusters",
         "nonlinear_clusters",
+        "fluctuations",
         "circuits",
         "compile_reciprocal",
         "locality",

@@ -7,6 +7,7 @@ import numpy as np
 from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
 from substrate.backends.cpu_pace import Pace
 from substrate.backends.cpu_program import TILE, build_program
+from substrate.backends.waveform_samples import samplers
 from substrate.noise import fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
 
@@ -28,7 +29,8 @@ class Inputs:
         self.waves = [drive for drive in plan.drives if drive.drive.waveform is not None]
         self.noise = [drive for drive in plan.drives if drive.drive.waveform is None]
         variance = [thermal_variance(d.drive.temperature, plan.dt, plan.reference_power) for d in self.noise]
-        self.sigma = np.sqrt(np.array(variance, float) / parts).astype(dtype)
+        self.sigma = np.sqrt(np.array(variance, float)).astype(dtype)  # of each quadrature, where waves are envelopes
+        self.samplers = samplers(plan, batch, seed, batch_offset)
         self.block = np.zeros((parts, len(plan.drives), longest, batch), dtype)
         self.ahead = np.zeros((parts, len(self.waves), 0, 1), dtype)
         self.ahead_start = 0
@@ -42,15 +44,14 @@ class Inputs:
                 self._sample(step, max(steps, WAVEFORM_CHUNK))
             start = step - self.ahead_start
             block[:, : len(self.waves)] = self.ahead[:, :, start : start + steps]
-        if self.noise:
+        if self.sigma.any():
             xi = np.empty((self.parts * len(self.noise), steps, self.batch), self.dtype)
             fill_normals(xi, self.seed, self.plan.drive_noise_source, step, self.batch_offset)
             xi = xi.reshape(self.parts, len(self.noise), steps, self.batch)
             block[:, len(self.waves) :] = xi * self.sigma[:, None, None]
 
     def _sample(self, step: int, steps: int) -> None:
-        times = (np.arange(step, step + steps) + 1) * self.plan.dt
-        rows = [np.atleast_2d((d.scale * d.drive.waveform.sample(times)).T).T for d in self.waves]
+        rows = [np.atleast_2d(sampler(step, steps).T).T for sampler in self.samplers]
         width = max(row.shape[1] for row in rows)
         values = np.stack([np.broadcast_to(row, (steps, width)) for row in rows])
         parts = [values.real, values.imag] if self.parts == 2 else [values.real]

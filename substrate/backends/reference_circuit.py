@@ -3,6 +3,7 @@
 from typing import Any
 
 from substrate.backends.reference_nonlinear import step_nonlinear
+from substrate.backends.waveform_samples import samplers
 from substrate.noise import normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup
 
@@ -85,7 +86,8 @@ def _inputs(stepper: Any) -> list[list[complex]]:
     import numpy as np
 
     plan, batch, parts = stepper.plan, stepper.batch, stepper.state.arena.shape[0]
-    time = np.array([(stepper.state.step + 1) * plan.dt])
+    if not hasattr(stepper, "samplers") or stepper.samplers_of is not plan:
+        stepper.samplers, stepper.samplers_of = samplers(plan, batch, stepper.seed, stepper.batch_offset), plan
     noisy = [drive for drive in plan.drives if drive.drive.waveform is None]
     rows: list[list[complex]] = []
     if noisy:
@@ -95,11 +97,11 @@ def _inputs(stepper: Any) -> list[list[complex]]:
         )[:, 0]  # fmt: skip
     for drive in plan.drives:
         if drive.drive.waveform is not None:
-            values = np.broadcast_to(drive.scale * np.ravel(drive.drive.waveform.sample(time)), batch)
+            values = np.broadcast_to(np.ravel(stepper.samplers[len(rows)](stepper.state.step, 1)), batch)
             rows.append(values.tolist())
         else:
             place = len(rows) - (len(plan.drives) - len(noisy))
-            sigma = (thermal_variance(drive.drive.temperature, plan.dt, plan.reference_power) / parts) ** 0.5
+            sigma = float(thermal_variance(drive.drive.temperature, plan.dt, plan.reference_power)) ** 0.5
             real = [sigma * float(v) for v in xi[place]]
             extra = [sigma * float(v) for v in xi[len(noisy) + place]] if parts == 2 else [0.0] * batch
             rows.append([complex(r, i) if parts == 2 else r for r, i in zip(real, extra, strict=True)])

@@ -69,18 +69,13 @@ def lay_line(name: str, line: Line, dt: float, slope: float = 0.0) -> Laid:
         transfer = cascade(transfer, part)
     if section is not None and abs(total - section_delay - steps) > 0.01 and rest is None:
         warn_rounding(name, total - section_delay, steps)
-    if line.temperature > 0.0 and line.fractional == "linear" and rest is not None:
-        raise CompileError(
-            f"Line {name!r} is warm, but linear interpolation would take its noise away at high frequency; use "
-            'fractional="thiran"'
-        )
     charge, initial = _charge(name, line, steps, total, transfer) if charged else (None, np.zeros(0))
     inside = "a line with filters at its ends" if parts else ""
     core = _core(line, steps * dt if parts else line.delay, charge, inside)
     accuracy = _accuracy(name, line, dt, steps, transfer, total, slope)
     if not parts:
         return Laid((core,), accuracy)
-    end = LineEnd(line.impedance, plain(), transfer, initial=initial, dt=dt)
+    end = LineEnd(line.impedance, plain(), transfer, initial=initial, dt=dt, temperature=line.temperature)
     return Laid((end, core, end), accuracy)
 
 

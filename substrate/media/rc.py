@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from substrate.errors import CompileError
 from substrate.laying import Laid, LineAccuracy, Medium, require_positive
 from substrate.nodes.rc_line import DiffusiveWire
 
@@ -19,7 +18,9 @@ class RcLine(Medium):
 
     It joins its ends at once, as a two-port with ``2 modes`` states (half of even, half of odd modes). Exact below the
     highest mode, ``(modes pi)^2 / RC l^2``; beyond it, the modes left out are resistances. ``delay`` is the time to
-    half of a step, 0.38 R C l^2. Raises NetworkError. Source: Sakurai 1983, IEEE J. Solid-State Circuits 18, eq. 3.
+    half of a step, 0.38 R C l^2.
+    At ``temperature`` (K) all its resistances are noisy. Raises NetworkError.
+    Source: Sakurai 1983, IEEE J. Solid-State Circuits 18, eq. 3.
 
     >>> round(RcLine(1e-3, 17810.0, 154e-12).delay * 1e12, 3)
     1.039
@@ -47,7 +48,11 @@ class RcLine(Medium):
     def wire(self) -> DiffusiveWire:
         """The node it is."""
         return DiffusiveWire(
-            self.resistance * self.length, self.capacitance * self.length, int(self.modes), self.voltage
+            self.resistance * self.length,
+            self.capacitance * self.length,
+            int(self.modes),
+            self.voltage,
+            self.temperature,
         )
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
@@ -56,8 +61,6 @@ class RcLine(Medium):
 
     def lay(self, name: str, dt: float) -> Laid:
         """See :class:`Medium`."""
-        if self.temperature > 0.0:
-            raise CompileError(f"Line {name!r} diffuses, and its noise is not simulated; set temperature=0")
         return Laid((self.wire,), self._accuracy(dt))
 
     def _accuracy(self, dt: float) -> LineAccuracy:
@@ -65,9 +68,9 @@ class RcLine(Medium):
         f = np.append(np.concatenate([np.geomspace(1e-8, 0.499, GRID), np.linspace(1e-3, 0.499, GRID)]), 0.1) / dt
         node = wire.scattering(z, dt)
         shift = np.exp(2j * np.pi * f * dt)
-        inner = shift[:, None, None] * np.eye(node.states) - node.matrix[2:, 2:]
+        inner = shift[:, None, None] * np.eye(node.states) - node.matrix[2:, 2 : 2 + node.states]
         into = np.broadcast_to(node.matrix[2:, :2], (len(f), node.states, 2))
-        found = node.matrix[:2, :2] + node.matrix[:2, 2:] @ np.linalg.solve(inner, into)
+        found = node.matrix[:2, :2] + node.matrix[:2, 2 : 2 + node.states] @ np.linalg.solve(inner, into)
         exact = wire.response(z, f)
         error = np.abs(found - exact).max(axis=(1, 2))
         gain = np.abs(found[:, 0, 0, None] + found[:, 0, 1, None] * np.array([1.0, -1.0])).max() - 1.0

@@ -17,6 +17,7 @@ from substrate.netfile.schema import JointTable, NetfileTables, ProbeTable
 from substrate.netfile.values import Reader, key_text, same, text, written, written_fields
 from substrate.network import Line, Network, PortReference
 from substrate.nodes.linear import LinearNode
+from substrate.noise.switch import NoiseSettings
 from substrate.probe import Probe, split_place
 from substrate.traces import Traces, as_probe, simulate
 
@@ -33,6 +34,8 @@ class SimulationSettings:
     seed: int = 0
     backend: str = "cpu"
     reference_power: float = 1.0  # W
+    noise: tuple[str, ...] | None = None  # kinds that run; None: all that are described
+    carrier: float | None = None  # Hz, of envelopes
     changes: tuple[tuple[float, Mapping[str, Any]], ...] = ()
 
 
@@ -171,6 +174,8 @@ class _Builder:
         if about is None:
             return None
         values = {name: getattr(about, name) for name in type(about).model_fields if name != "probes"}
+        values["noise"] = None if about.noise is None else tuple(about.noise)
+        self.reader.guarded(("simulation",), lambda: NoiseSettings.of(about.noise, about.carrier))
         probes = tuple(self._probe(probe, ("simulation", "probes")) for probe in about.probes)
         return SimulationSettings(**values, probes=probes, changes=tuple(self._changes()))
 

@@ -18,11 +18,11 @@ from substrate.waveforms import Waveform
 
 # What a text with a unit means in a field of this name. A field that is not here takes plain SI numbers.
 FIELD_DIMENSIONS = {
-    **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "lowpass"), "time"),
-    **dict.fromkeys(("resistance", "impedance", "guide_impedance"), "resistance"),
+    **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "lowpass", "jitter", "wander_time"), "time"),
+    **dict.fromkeys(("resistance", "impedance", "guide_impedance", "shot_resistance"), "resistance"),
     "temperature": "temperature",
     **dict.fromkeys(("phase", "theta", "phi"), "angle"),
-    **dict.fromkeys(("frequency", "reference_frequency"), "frequency"),
+    **dict.fromkeys(("frequency", "reference_frequency", "linewidth"), "frequency"),
     **dict.fromkeys(("length", "wavelength", "reference_wavelength"), "length"),
     "capacitance": "capacitance",
     "inductance": "inductance",
@@ -97,7 +97,7 @@ def parts_for(hint: Any) -> Mapping[str, type]:
     """The parts that fit a type hint, by name.
 
     >>> sorted(parts_for(Waveform))
-    ['Carrier', 'PiecewiseLinear', 'Pulse', 'Samples', 'Sine', 'Step']
+    ['Carrier', 'Noisy', 'PiecewiseLinear', 'Pulse', 'Samples', 'Sine', 'Step']
     """
     wanted = tuple(found for found in _classes(hint) if found is not type(None))
 

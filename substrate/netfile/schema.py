@@ -8,6 +8,7 @@ from substrate.config.schema import Count, Power, Seed, Strict, Time, reader
 from substrate.simulation import DTYPES
 
 Moment = Annotated[float, BeforeValidator(reader("time")), Field(ge=0, examples=["5 ns"])]
+Frequency = Annotated[float, BeforeValidator(reader("frequency")), Field(gt=0, examples=["193.4 THz"])]
 Dtype = Literal["float64", "float32", "complex128", "complex64"]
 assert set(Dtype.__args__) == set(DTYPES)  # type: ignore[attr-defined]
 
@@ -22,6 +23,8 @@ class SimulationTable(Strict):
     seed: Seed = 0
     backend: str = "cpu"
     reference_power: Power = 1.0
+    noise: list[str] | None = None
+    carrier: Frequency | None = None
     probes: list[Any] = Field(default_factory=list)
 
 

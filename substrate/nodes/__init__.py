@@ -17,6 +17,7 @@ from substrate.nodes.photonic import (
     Isolator,
     LaserSource,
     MachZehnder,
+    OpticalAmplifier,
     PhaseShifter,
 )
 from substrate.nodes.reciprocal import (
@@ -55,6 +56,7 @@ __all__ = [
     "MachZehnder",
     "Node",
     "Open",
+    "OpticalAmplifier",
     "ParallelJunction",
     "ParallelRLC",
     "PhaseShifter",

@@ -1,10 +1,12 @@
 """Algebra of scattering matrices: other port impedances, thermal noise of a lossy matrix, parts hung on a junction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from substrate.errors import NetworkError
 from substrate.nodes.linear import Drive, Scattering
 
 
@@ -66,6 +68,55 @@ def warmed(matrix: np.ndarray, temperature: float) -> Scattering:
     root = np.where(np.abs(root) < 1e-15, 0.0, root)
     drives = tuple(Drive(temperature=temperature) for _ in range(ports))
     return Scattering(np.concatenate([matrix, root], axis=-1), ports, drives=drives)
+
+
+def fluctuating(part: Scattering, temperature: float, kind: str = "thermal") -> Scattering:
+    """``part`` with the noise of all it absorbs and amplifies at ``temperature`` (K), states included; batches too.
+
+    White noise of covariance ``I - M M^H`` (``|I - M M^H|`` where it amplifies) enters waves and states together, so
+    that waves out are white with kT/(2 dt) at every port when those in are: ``kT (I - S S^H)`` at every frequency,
+    exactly, with M the part's matrix in coordinates in which its states have unit variance. States that are waves have
+    them already; those of a filter get them from the bounded-real equation. Raises NetworkError where it has no answer.
+    Source: Bosma 1967; Anderson and Vongpanitlerd, "Network Analysis and Synthesis" (1973), section 7.2 (spectral
+    factorisation).
+
+    >>> warm = fluctuating(Scattering(np.array([[0.5, 0.5], [0.5, 0.5]]), 1, energy=np.ones(1)), 300.0)
+    >>> (warm.matrix @ warm.matrix.T).round(12).tolist()  # a unit of power arrives, waits and leaves
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    size = part.ports + part.states
+    matrix, weights = part.matrix[..., :size], np.eye(size)
+    if np.any(part.energy == 0.0):
+        weights = weights.copy()
+        weights[part.ports :, part.ports :] = _equilibrium(matrix, part.ports)
+    absorbed = weights - matrix @ weights @ np.conj(np.swapaxes(matrix, -1, -2))
+    values, vectors = np.linalg.eigh(absorbed)
+    kept = np.abs(values).reshape(-1, size).max(axis=0) > 1e-13 * np.linalg.norm(weights, 2)
+    columns = (vectors * np.sqrt(np.abs(values))[..., None, :])[..., kept]
+    columns = np.where(np.abs(columns) < 1e-15, 0.0, columns)
+    drives = tuple(Drive(temperature=temperature, kind=kind) for _ in range(int(kept.sum())))
+    return replace(part, matrix=np.concatenate([part.matrix, columns], axis=-1), drives=(*part.drives, *drives))
+
+
+def _equilibrium(matrix: np.ndarray, ports: int) -> np.ndarray:
+    """Covariance of the states of a passive filter between white waves of unit variance: the bounded-real equation."""
+    from scipy.linalg import solve_discrete_are
+
+    if matrix.ndim > 2:
+        raise NetworkError("Noise of a filter needs a single matrix, not one per sample; give it single numbers")
+    c, a = matrix[:ports, ports:], matrix[ports:, ports:]
+    for share in (1.0, 1.0 - 1e-9, 1.0 - 1e-7):  # lossless at some frequency: a hair of loss makes it solvable
+        d, b = share * matrix[:ports, :ports], share * matrix[ports:, :ports]
+        try:
+            found = solve_discrete_are(a.T, c.T, b @ b.T, d @ d.T - np.eye(ports), s=b @ d.T)
+        except (np.linalg.LinAlgError, ValueError):
+            continue
+        whole = np.eye(len(matrix))
+        whole[ports:, ports:] = found
+        excess = np.linalg.eigvalsh(whole - matrix @ whole @ matrix.T)
+        if np.all(np.isfinite(found)) and excess.min() > -1e-6 * np.linalg.norm(whole, 2):
+            return np.asarray(found)
+    raise NetworkError("The noise of a filter has no solution; it must be stable and passive at every frequency")
 
 
 def hung(junction: np.ndarray, leaves: Sequence[Scattering]) -> Scattering:

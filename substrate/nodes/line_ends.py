@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from substrate.filters import Filter
+from substrate.nodes.algebra import fluctuating
 from substrate.nodes.base import Port
 from substrate.nodes.linear import LinearNode, Scattering
 
@@ -30,6 +31,7 @@ class LineEnd(LinearNode):
     initial: np.ndarray = field(default_factory=lambda: np.zeros(0))
     dt: float = 1.0
     dual: bool = False
+    temperature: float = 0.0  # K, of what a filter loses; where the waves in the line are power waves
     PORTS: ClassVar[tuple[Port, ...]] = (Port("outer", 1), Port("line", 1))
 
     @property
@@ -44,7 +46,9 @@ class LineEnd(LinearNode):
         energy = np.concatenate([np.zeros(self.characteristic.states), self.transfer.energy])
         initial = self.initial if self.initial.size else np.zeros(energy.shape)
         own = np.concatenate([np.diag(self.characteristic.a), np.diag(self.transfer.a)])
-        return Scattering(matrices[0] if np.ndim(z[0]) == 0 else matrices, 2, energy=energy, initial=initial, own=own)
+        matrix = matrices[0] if np.ndim(z[0]) == 0 else matrices
+        part = Scattering(matrix, 2, energy=energy, initial=initial, own=own)
+        return part if self.temperature == 0.0 or self.hidden else fluctuating(part, self.temperature)
 
     def _matrix(self, ratio: float) -> np.ndarray:
         """Rows ``b_outer, b_line``, states of the impedance, of the transfer; columns alike. ``ratio`` is z / Z."""

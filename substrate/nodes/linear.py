@@ -12,14 +12,18 @@ from substrate.nodes.base import Node
 
 @dataclass(frozen=True)
 class Drive:
-    """What feeds one source input of a node: a waveform, or white thermal noise of a resistance at ``temperature`` (K).
+    """What feeds one source input of a node: a waveform, or white noise of a resistance at ``temperature`` (K).
 
-    The input multiplies a column of the node's matrix: volts, or sqrt(W) of an incident wave; noise has the
-    variance ``kT / (2 dt)`` of a matched resistance, in W.
+    The input multiplies a column of the node's matrix: volts, or sqrt(W) of an incident wave. Noise has the one-sided
+    density ``kT`` (W/Hz), so every real number, and each quadrature of an envelope, the variance ``kT / (2 dt)``.
+    ``kind`` is one of :data:`substrate.noise.KINDS`, by which it can be switched off. ``spontaneous`` (K) is the part
+    of ``temperature`` that the vacuum brings itself where it is simulated.
     """
 
     waveform: Any = None
     temperature: float = 0.0
+    kind: str = "thermal"
+    spontaneous: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

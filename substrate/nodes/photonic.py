@@ -10,6 +10,8 @@ from substrate.errors import NetworkError
 from substrate.nodes.algebra import warmed
 from substrate.nodes.base import Port, require_temperature
 from substrate.nodes.linear import Drive, LinearNode, Memoryless, Scattering, stacked
+from substrate.noise import BOLTZMANN
+from substrate.noise.sources import PLANCK
 from substrate.waveforms import Step, Waveform
 
 TWO_PORTS = (Port("in", 1), Port("out", 1))
@@ -255,13 +257,52 @@ class Amplifier(LinearNode):
         gain = amplitude(-np.asarray(self.gain_db, float))
         if self.noise_figure_db == 0.0:
             return Scattering(stacked([[0.0, 0.0], [gain, 0.0]]), 2)
-        drive = Drive(temperature=ROOM * (10.0 ** (self.noise_figure_db / 10.0) - 1.0))
+        drive = Drive(temperature=ROOM * (10.0 ** (self.noise_figure_db / 10.0) - 1.0), kind="amplifier")
         return Scattering(stacked([[0.0, 0.0, 0.0], [gain, 0.0, gain]]), 2, drives=(drive,))
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`LinearNode`."""
         matrix = stacked([[0.0, 0.0], [amplitude(-np.asarray(self.gain_db, float)), 0.0]])
         return np.broadcast_to(matrix, (len(frequencies), *matrix.shape))
+
+
+@dataclass(frozen=True)
+class OpticalAmplifier(LinearNode):
+    """A one-way amplifier of an envelope at ``frequency`` (Hz): ``gain_db`` (dB of power) and the light it emits.
+
+    ``inversion`` (n_sp, at least 1) gives spontaneous emission of ``h f n_sp (G - 1)`` W/Hz; where
+    the vacuum is simulated, the half photon per mode of it that amplifying the vacuum takes comes with the vacuum.
+    Raises NetworkError. Source: Desurvire 1994, chapter 2; Caves 1982, eq. 3.34.
+
+    >>> OpticalAmplifier(20.0).scattering([50.0, 50.0], 1e-12).matrix.round(3).tolist()
+    [[0.0, 0.0, 0.0], [10.0, 0.0, 1.0]]
+    """
+
+    gain_db: float = 20.0
+    inversion: float = 1.0
+    frequency: float = 193.4e12
+    active = True
+
+    def __post_init__(self) -> None:
+        _require_range("An optical amplifier", "gain_db", self.gain_db, 0.0, 1e3)
+        _require_range("An optical amplifier", "inversion", self.inversion, 1.0, 1e6)
+        _require_range("An optical amplifier", "frequency", self.frequency, 1.0, 1e18)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """``in, out``."""
+        return TWO_PORTS
+
+    def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
+        """See :class:`LinearNode`."""
+        gain = float(amplitude(-np.asarray(self.gain_db, float)))
+        photon = PLANCK * self.frequency / BOLTZMANN * (gain**2 - 1.0)  # of all that the gain adds, K
+        drive = Drive(temperature=self.inversion * photon, kind="spontaneous", spontaneous=photon)
+        return Scattering(stacked([[0.0, 0.0, 0.0], [gain, 0.0, 1.0]]), 2, drives=(drive,))
+
+    def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
+        """See :class:`LinearNode`."""
+        return Amplifier(self.gain_db).response(z, frequencies)
 
 
 @dataclass(frozen=True)

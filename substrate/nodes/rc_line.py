@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from substrate.nodes.algebra import fluctuating
 from substrate.nodes.base import Port
 from substrate.nodes.linear import LinearNode, Scattering
 
@@ -26,6 +27,7 @@ class DiffusiveWire(LinearNode):
     capacitance: float
     modes: int = 8
     voltage: Any = 0.0
+    temperature: float = 0.0  # K
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -69,7 +71,8 @@ class DiffusiveWire(LinearNode):
         # Both ends at one voltage are an even mode of sqrt(2) times it.
         initial[..., 0] = np.asarray(self.voltage, float) * np.sqrt(2.0) / (2.0 * np.sqrt(ports[0, 0]))
         matrix = matrices[0] if all(np.ndim(value) == 0 for value in z) else np.stack(matrices)
-        return Scattering(matrix, 2, energy=np.ones(n), initial=initial)
+        part = Scattering(matrix, 2, energy=np.ones(n), initial=initial)
+        return part if self.temperature == 0.0 else fluctuating(part, self.temperature)
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`LinearNode`: of the wire itself, all modes."""

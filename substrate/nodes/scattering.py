@@ -1,13 +1,13 @@
 """Nodes given by their scattering matrix: a constant one, and a continuous-time state space."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from substrate.errors import NetworkError
-from substrate.nodes.algebra import renormalised, warmed
+from substrate.nodes.algebra import fluctuating, renormalised, warmed
 from substrate.nodes.base import Port, require_temperature
 from substrate.nodes.linear import LinearNode, Scattering
 
@@ -96,7 +96,8 @@ class StateSpaceNode(LinearNode):
 
     Stepped by the trapezoidal rule, which keeps what is passive and stable so; its frequency f appears at
     ``atan(pi f dt) / (pi dt)``. The energy in its states is booked with what it dissipates. ``impedance`` and
-    ``active`` as in :class:`ScatteringNode`. Raises NetworkError for an unstable A, or wrong shapes.
+    ``active`` as in :class:`ScatteringNode`; at ``temperature`` (K) it emits ``kT (I - S S^H)``, exactly as stepped.
+    Raises NetworkError for an unstable A, or wrong shapes.
     Source: Al-Saggaf and Franklin 1988, eq. 4 (bilinear transformation of a state space).
 
     >>> low_pass = StateSpaceNode([[-1e9]], [[0.0, 1e9]], [[1.0], [0.0]], np.zeros((2, 2)))  # what enters p2 leaves p1
@@ -110,6 +111,7 @@ class StateSpaceNode(LinearNode):
     d: Any
     impedance: Any = 50.0
     active: bool = False
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
         a, b, c, d = self.arrays
@@ -121,6 +123,7 @@ class StateSpaceNode(LinearNode):
         if states and np.max(np.linalg.eigvals(a).real) >= 0.0:
             raise NetworkError("A state space needs eigenvalues of A with negative real parts; this one is not stable")
         _references(self.impedance, count)
+        require_temperature("A state space", self.temperature)
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -164,8 +167,10 @@ class StateSpaceNode(LinearNode):
         top = np.concatenate([d + 0.5 * dt * c @ step @ b, np.sqrt(dt) * c @ step], axis=1)
         low = np.concatenate([np.sqrt(dt) * step @ b, states], axis=1)
         count, size = len(d), len(a)
-        matrix = renormalised(np.concatenate([top, low]), count, _references(self.impedance, count), z)
-        return Scattering(matrix, count, energy=np.zeros(size), initial=np.zeros(size))
+        part = Scattering(np.concatenate([top, low]), count, energy=np.zeros(size), initial=np.zeros(size))
+        if self.temperature > 0.0:
+            part = fluctuating(part, self.temperature)
+        return replace(part, matrix=renormalised(part.matrix, count, _references(self.impedance, count), z))
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`LinearNode`."""

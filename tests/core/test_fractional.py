@@ -165,7 +165,6 @@ def test_whole_delays_need_no_filter():
             "too short for a thiran filter of order 4",
         ),
         (lambda: Line(0.5 * DT, fractional="linear"), CompileError, "must last at least one step"),
-        (lambda: Line(5.5 * DT, fractional="linear", loss_db=1.0, temperature=300.0), CompileError, "warm"),
     ],
 )
 def test_refusals(line, error, words):
