@@ -39,13 +39,7 @@ def run_circuit(
     if settings is None:
         raise ConfigError("the circuit has no [simulation]; say its duration and dt")
     total = steps_of(settings.duration, settings.dt)
-    plan = compile_network(
-        circuit.network, settings.dt, reference_power=settings.reference_power, probes=settings.probes,
-        noise=settings.noise, carrier=settings.carrier,
-    )  # fmt: skip
-    simulation = Simulation(
-        plan, batch=settings.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed
-    )
+    simulation = _simulation(circuit, settings)
     probes = _Probes(circuit, simulation)
     about = {**attributes, **_attributes(circuit, settings)}
     writer = RunWriter.create(
@@ -72,6 +66,14 @@ def run_circuit(
         }
         writer.finish("complete", summary)
     return summary
+
+
+def _simulation(circuit: Circuit, settings: SimulationSettings) -> Simulation:
+    plan = compile_network(
+        circuit.network, settings.dt, reference_power=settings.reference_power, probes=settings.probes,
+        noise=settings.noise, carrier=settings.carrier,
+    )  # fmt: skip
+    return Simulation(plan, batch=settings.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
 
 
 def _over_samples(name: str, values: np.ndarray) -> float:

@@ -208,6 +208,8 @@ def test_settings_round_trip() -> None:
         "seed": 2**62,
         "backend": "reference",
         "reference_power": 1e-3,
+        "noise": ("thermal", "rin"),
+        "carrier": 193.4e12,
         "probes": (
             Probe("b", "voltage"),
             Probe("b.in", "power", "mean", "histogram", 3, 5, (-1.0, 0.1)),

@@ -281,8 +281,9 @@ def _described(value: Any, known: Mapping[str, type], who: str) -> dict[str, str
 
 def _settings_text(settings: SimulationSettings) -> str:
     entries = {}
-    for name in ("duration", "dt", "dtype", "batch", "seed", "backend", "reference_power"):
+    for name in ("duration", "dt", "dtype", "batch", "seed", "backend", "reference_power", "noise", "carrier"):
         value, field = getattr(settings, name), settings.__dataclass_fields__[name]
+        value = list(value) if isinstance(value, tuple) else value
         if name in ("duration", "dt") or not same(value, field.default):
             entries[name] = written(value, name)
     if settings.probes:
