@@ -49,7 +49,7 @@ def over_lines(counts: list[int], seconds: float) -> list[float]:
         start = time.perf_counter()
         simulation = chain(lines)
         made = time.perf_counter() - start
-        steps = DELAY * max(1, min(100, 400_000 // (DELAY * lines)))
+        steps = DELAY * max(16, min(100, 400_000 // (DELAY * lines)))  # 16 laps: cells are looked at once
         taken.append(time_per_step(simulation, lines, steps, seconds))
         cells = simulation.state.arena.nbytes
         print(
