@@ -20,7 +20,7 @@ LAYERS = [
     ["errors", "units", "waves", "noise", "datafiles", "memory", "distributions"],
     ["record"],
     ["network", "nodes", "activations", "losses", "waveforms", "noisy", "probe", "filters", "laying", "rings"],
-    ["media"],
+    ["media", "meshes"],
     [
         "plan",
         "nonlinear_plan",

@@ -8,7 +8,7 @@ import numpy as np
 from substrate.errors import ConfigError
 from substrate.studies.description import Study
 
-MOST_ROWS = 24  # of the table that a command prints
+MOST_ROWS = 60  # of the table that a command prints
 CONFIDENCE = 0.95
 
 
@@ -49,7 +49,8 @@ def summarise(study: Study, rows: Sequence[Mapping[str, Any]]) -> tuple[list[str
     keys = list(study.vary)
     columns = [*keys, "runs", study.target, "±", *(["yield"] if study.above is not None else [])]
     lines = []
-    for point in sorted({int(row["point"]) for row in rows})[:MOST_ROWS]:
+    points = sorted({int(row["point"]) for row in rows})
+    for point in points[:MOST_ROWS]:
         here = [row for row in rows if int(row["point"]) == point]
         targets = values_of(here, study.target)
         mean, spread = (f"{targets.mean():.4g}", f"{targets.std():.2g}") if len(targets) else ("-", "-")
@@ -58,6 +59,8 @@ def summarise(study: Study, rows: Sequence[Mapping[str, Any]]) -> tuple[list[str
             share, low, high = yield_of(int((targets >= study.above).sum()), len(here))
             line.append(f"{share:.0%} ({low:.0%} to {high:.0%})")
         lines.append(line)
+    if len(points) > MOST_ROWS:
+        lines.append([f"and {len(points) - MOST_ROWS} more points", *[""] * (len(columns) - 1)])
     return columns, lines
 
 

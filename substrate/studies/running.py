@@ -70,7 +70,7 @@ def run_study(
 def _begin(folder: Path, about: dict[str, Any], resume: bool) -> dict[int, dict[str, Any]]:
     """Make the folder of a new study, or check that a resumed one is the same; the rows it has."""
     path = folder / ABOUT
-    text = json.dumps(about, indent=1, sort_keys=True, default=str)
+    text = json.dumps(about, indent=1, default=str)
     if path.exists():
         if not resume:
             raise ConfigError(f"{folder}: holds a study already; --resume goes on with it, --out takes another folder")
