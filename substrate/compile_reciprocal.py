@@ -12,6 +12,7 @@ CONTROL_LAWS = ("control_cell", "shunt_admittance", "series_impedance")  # const
 LAWS = (
     *("ideal_source", "transformer", "reciprocal_activation", "reciprocal_load", "launcher", "receiver"),
     *CONTROL_LAWS,
+    "joint",
 )
 
 

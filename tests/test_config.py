@@ -8,6 +8,7 @@ import pytest
 from substrate.config import apply_overrides, build_network, build_settings, load_config, load_data, parse_config
 from substrate.config.errors import key_lines
 from substrate.errors import ConfigError
+from substrate.nodes import Joint
 from tests.training_files import TINY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,19 @@ def test_a_file_becomes_numbers_in_si() -> None:
 def test_plain_numbers_are_si() -> None:
     config = parse_config(changed('delay = "1 ps"', "delay = 2e-12"), "my.toml")
     assert config.line[0].delay == 2e-12
+
+
+def test_joints_are_one_or_one_per_layer() -> None:
+    table = "\n[joint]\ncrosstalk = 0.1\n"
+    two = changed("layers = [64, 10]", "layers = [64, 32, 10]") + table
+    nodes = build_network(parse_config(two, "my.toml", ["joint.reflection=0.05"])).nodes
+    assert nodes["joint1"] == Joint(32, 0.1, 0.05) and nodes["joint2"] == Joint(10, 0.1, 0.05)
+    each = two.replace("[joint]", "[[joint]]\nreturn_gain = 1.1\n[[joint]]")
+    nodes = build_network(parse_config(each, "my.toml")).nodes
+    assert nodes["joint1"] == Joint(32, return_gain=1.1) and nodes["joint2"] == Joint(10, 0.1)
+    assert "joint.crosstalk: must be at most 1, got 2" in faults(two.replace("= 0.1", "= 2"))[0]
+    three = two.replace("[64, 32, 10]", "[64, 32, 16, 10]").replace("[joint]", "[[joint]]\n[[joint]]")
+    assert "3 layers need one table [joint] for all or 3 tables [[joint]], but there are 2" in faults(three)[0]
 
 
 def test_lines_may_differ() -> None:

@@ -1,4 +1,4 @@
-"""Control cells, shunt admittances and series impedances on the CPU: one constant scattering matrix times a block."""
+"""Control cells, shunt admittances, impedances and joints on the CPU: one constant matrix times a block."""
 
 from typing import Any
 
@@ -23,4 +23,4 @@ def constant_scattering(stepper: Any, step: Pass) -> None:
     stepper.state.ledger[step.node, NET_FORWARD] += arrived - left
 
 
-CONTROL_KERNELS = dict.fromkeys(("control_cell", "shunt_admittance", "series_impedance"), constant_scattering)
+CONTROL_KERNELS = dict.fromkeys(("control_cell", "shunt_admittance", "series_impedance", "joint"), constant_scattering)

@@ -1,4 +1,4 @@
-"""Control cells, shunt admittances and series impedances in plain loops: solved anew at every step."""
+"""Control cells, shunt admittances, series impedances and joints in plain loops: solved anew at every step."""
 
 import math
 from typing import Any
@@ -61,10 +61,52 @@ def constant_scattering(stepper: Any, step: Pass) -> None:
         for c in range(size):
             b1[c][s] = found[c] / math.sqrt(z1) - a1[c][s]
             b2[c][s] = a2[c][s] + math.sqrt(z2) * found[size + c]
+    _send(stepper, step, b1, b2)
+
+
+def _mixing(size: int, crosstalk: float) -> Rows:
+    """``exp(angle K)`` of neighbouring channels, by its power series."""
+    angle = math.asin(math.sqrt(crosstalk))
+    total = [[float(i == j) for j in range(size)] for i in range(size)]
+    term = [row[:] for row in total]
+    for order in range(1, 60):
+        # K takes row i from its neighbours: + from the channel before it, - from the one after it.
+        term = [
+            [
+                angle / order * ((term[i - 1][j] if i else 0.0) - (term[i + 1][j] if i + 1 < size else 0.0))
+                for j in range(size)
+            ]
+            for i in range(size)
+        ]
+        total = [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(total, term, strict=True)]
+    return total
+
+
+def joint(stepper: Any, step: Pass) -> None:
+    """Each wave on to its neighbours and itself, a part of it back; what returns has its own gain."""
+    node = stepper.plan.nodes[step.node]
+    a1, a2 = (stepper.signals[i] for i in step.inputs)
+    size, r = len(a1), node.reflection
+    t, mixing = math.sqrt(1.0 - r * r), _mixing(size, node.crosstalk)
+    b1 = [[0.0] * stepper.batch for _ in range(size)]
+    b2 = [[0.0] * stepper.batch for _ in range(size)]
+    for s in range(stepper.batch):
+        for c in range(size):
+            passed = math.fsum(mixing[c][k] * a1[k][s] for k in range(size))
+            returned = math.fsum(mixing[k][c] * a2[k][s] for k in range(size))
+            b1[c][s] = r * a1[c][s] + node.return_gain * t * returned
+            b2[c][s] = t * passed - r * a2[c][s]
+    _send(stepper, step, b1, b2)
+
+
+def _send(stepper: Any, step: Pass, b1: Rows, b2: Rows) -> None:
+    a1, a2 = (stepper.signals[i] for i in step.inputs)
     stepper.signals[step.second], stepper.signals[step.output] = b1, b2
     lost = math.fsum(v * v for wave in (a1, a2) for row in wave for v in row)
     lost -= math.fsum(v * v for wave in (b1, b2) for row in wave for v in row)
     stepper.state.ledger[step.node, NET_FORWARD] += lost
 
 
-CONTROL_PASSES = dict.fromkeys(("control_cell", "shunt_admittance", "series_impedance"), constant_scattering)
+CONTROL_PASSES = dict.fromkeys(("control_cell", "shunt_admittance", "series_impedance"), constant_scattering) | {
+    "joint": joint
+}

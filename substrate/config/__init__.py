@@ -57,10 +57,9 @@ def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> TrainCo
     refuse_other_kind(content, "train", name)
     content = draw_numbers(content, seed_of(content.get("seed")))
     typed = {override_path(override): override for override in overrides}
-    one_line = isinstance(content.get("line"), dict)
-    origin = Origin(name, key_lines(text), typed, one_line)
-    if one_line:
-        content["line"] = [content["line"]]
+    single = frozenset(key for key in ("line", "joint") if isinstance(content.get(key), dict))
+    origin = Origin(name, key_lines(text), typed, single)
+    content |= {key: [content[key]] for key in single}
     try:
         config = TrainConfig.model_validate(content)
     except ValidationError as error:
@@ -91,6 +90,7 @@ def build_network(config: TrainConfig) -> Network:
         impedance=about.impedance,
         source_temperature=about.source_temperature,
         load_temperature=about.load_temperature,
+        joints=[table.model_dump() for table in config.joint],
         seed=config.seed,
     )
 

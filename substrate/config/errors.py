@@ -53,7 +53,7 @@ class Origin:
     name: str
     lines: Mapping[Path, int]
     overrides: Mapping[Path, str]  # path → as it was typed
-    one_line: bool = False  # the file has one [line] table, not an array
+    single: frozenset[str] = frozenset()  # tables that are read as arrays, but written down as one: [line]
 
     def place(self, path: Path) -> str:
         """ "digits.toml:12" or "--set line.loss=3": the nearest thing that was written down."""
@@ -72,7 +72,7 @@ class Origin:
     def shown(self, path: Path) -> Path:
         """The path as the user writes it: no index where there is one [line], else counted from 1."""
         if len(path) > 1 and isinstance(path[1], int):  # an array of tables
-            return (path[0], *path[2:]) if self.one_line and path[0] == "line" else (path[0], path[1] + 1, *path[2:])
+            return (path[0], *path[2:]) if path[0] in self.single else (path[0], path[1] + 1, *path[2:])
         return path
 
 

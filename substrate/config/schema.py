@@ -91,6 +91,14 @@ class LineTable(Strict):
     lowpass: Time | None = None  # time constant of the low-pass at its ends, which damps what rings and lets DC through
 
 
+class JointTable(Strict):
+    """[joint]: what is wrong within every line of a matched network, or [[joint]]: one table per layer."""
+
+    crosstalk: Annotated[Number, Field(ge=0, le=1)] = 0.0  # share of the power two neighbours exchange
+    reflection: Annotated[Number, Field(gt=-1, lt=1)] = 0.0  # amplitude sent back, both ways with opposite sign
+    return_gain: Annotated[Number, Field(ge=0)] = 1.0  # of the wave that returns over the one that goes
+
+
 class ClockTable(Strict):
     """[clock]: the wave step, how long a batch is held, and what unit amplitude means."""
 
@@ -205,6 +213,7 @@ class TrainConfig(Strict):
     seed: Seed = 0
     network: NetworkTable
     line: list[LineTable]
+    joint: list[JointTable] = []
     clock: ClockTable
     data: DataTable = DataTable()
     device: DeviceTable
@@ -219,6 +228,11 @@ class TrainConfig(Strict):
             raise ValueError(
                 f"{layers} layers of weights (network.layers has {layers + 1} sizes) need one table [line] for all "
                 f"or {layers} tables [[line]], but there are {len(self.line)}"
+            )
+        if len(self.joint) not in (0, 1, layers):
+            raise ValueError(
+                f"{layers} layers need one table [joint] for all or {layers} tables [[joint]], "
+                f"but there are {len(self.joint)}"
             )
         if self.device.bias is not None and not self.network.bias:
             raise ValueError("[device.bias] has no ports to sit at, since network.bias is false: drop one of the two")

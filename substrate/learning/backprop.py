@@ -17,8 +17,9 @@ Parameters = Mapping[str, np.ndarray]
 class Backprop:
     """The function a layered network computes once its waves have settled, and its gradient.
 
-    Knows nothing of waves in time: it multiplies by weights, adds biases, applies activations and, for lossy lines and
-    sensing taps, the amplitude factor of a forward pass. Raises NetworkError when the network is no chain with a load.
+    Knows nothing of waves in time: it multiplies by weights, adds biases, applies activations and, for lossy lines,
+    sensing taps and joints, the factor of a forward pass; waves that run to and fro are not in it. Raises NetworkError
+    when the network is no chain with a load.
 
     >>> from substrate.learning.layered import layered
     >>> from substrate.network import Line
@@ -46,6 +47,8 @@ class Backprop:
         for stage, (name, value) in zip(reversed(self.stages), reversed(kept), strict=True):
             if stage.kind == "line" or stage.kind == "activation":
                 p = value * p
+            elif stage.kind == "joint":
+                p = value.T @ p
             else:
                 through = 1.0 - self._tap(name)
                 if f"{name}.bias" in parameters:
@@ -69,6 +72,10 @@ class Backprop:
                 out = function.value(np, wave, np.empty_like(wave))
                 kept.append((stage.name, function.slope(np, wave, out)))
                 wave = out
+            elif stage.kind == "joint":
+                through = getattr(self.network.nodes[stage.name], "through", np.eye(len(wave)))
+                kept.append((stage.name, through))
+                wave = through @ wave
             else:
                 through = 1.0 - self._tap(stage.name)
                 kept.append((stage.name, wave))

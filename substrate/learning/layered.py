@@ -1,6 +1,6 @@
 """Layers -> Network: builds the chain source, weights, line, activation, ..., line, load."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ from substrate.nodes import (
     Activation,
     DataSource,
     IdealSource,
+    Joint,
     Launcher,
     Load,
     Node,
@@ -29,6 +30,7 @@ STAGE_OF = {  # law of a node -> what it does to a settled wave
     "transformer": "weights",
     "activation": "activation",
     "reciprocal_activation": "activation",
+    "joint": "joint",
 }
 FAMILIES = ("matched", "transformer")
 INPUT, OUTPUT = "input", "load"  # the names of the two ends of a layered network
@@ -49,6 +51,7 @@ def layered(
     impedance: str | Sequence[float] = "equal",
     source_temperature: float = 0.0,
     load_temperature: float = 0.0,
+    joints: Sequence[Mapping[str, float]] = (),
     seed: int = 0,
 ) -> Network:
     """A feed-forward network as a wave substrate: weights ``w1 .. wL``, each followed by its line.
@@ -57,7 +60,9 @@ def layered(
     ``matched`` or ``transformer``, or one of them per layer; a reciprocal activation has a second line behind it.
     ``memory`` gives matched layers ports that remember, so that one batch per tick trains.
     ``beta`` nudges the load of transformer networks; ``impedance`` of their lines is ``equal``, ``matched`` (times the
-    mean squared singular value at every layer) or a number (ohm) per layer. Weights start normal with variance
+    mean squared singular value at every layer) or a number (ohm) per layer. ``joints`` holds the fields of a Joint,
+    once for all matched layers or once each; it stands behind a layer's line, before a second one of the same delay
+    without loss. Weights start normal with variance
     ``scale^2 / inputs``, biases at zero. Raises NetworkError. Source: ``docs/theory.md``.
 
     >>> net = layered([4, 3, 2], line=Line(delay=1e-12))
@@ -77,6 +82,7 @@ def layered(
     matrices = [rng.normal(0.0, scale / np.sqrt(m), (n, m)) for m, n in pairwise(sizes)]
     biases = [np.zeros(n) if bias else None for n in sizes[1:]]
     builder = _LayerBuilder(lines, families, _impedances(lines, matrices, impedance), activation, beta, memory)
+    builder.joints = _joints(joints, families)
     builder.start(sizes[0], source_temperature)
     for layer, (matrix, shift) in enumerate(zip(matrices, biases, strict=True)):
         builder.weights(layer, matrix, shift, tap)
@@ -87,6 +93,19 @@ def layered(
         else:
             builder.end(layer, ReciprocalLoad(sizes[-1], loss, beta))
     return builder.network
+
+
+def _joints(joints: Sequence[Mapping[str, float]], families: Sequence[str]) -> list[Mapping[str, float] | None]:
+    """The fields of the joint of each layer; None without."""
+    if not joints:
+        return [None] * len(families)
+    if len(joints) not in (1, len(families)):
+        raise NetworkError(f"{len(families)} layers need one joint, or {len(families)}, but {len(joints)} were given")
+    if set(families) != {"matched"}:
+        raise NetworkError(
+            "Joints stand behind matched weights; transformer weights reflect by themselves: leave them out"
+        )
+    return [joints[0]] * len(families) if len(joints) == 1 else [*joints]
 
 
 def _impedances(lines: Sequence[Line], matrices: Sequence[np.ndarray], rule: str | Sequence[float]) -> list[float]:
@@ -116,6 +135,7 @@ class _LayerBuilder:
         self.lines, self.families, self.z = lines, families, z
         self.function, self.beta, self.memory = activation, beta, memory
         self.network = Network()
+        self.joints: list[Mapping[str, float] | None] = [None] * len(lines)
         self.before = ""
 
     def start(self, channels: int, temperature: float) -> None:
@@ -155,7 +175,12 @@ class _LayerBuilder:
         """The node at the far end of a layer's line."""
         name = OUTPUT if node.law.endswith("load") else f"phi{layer + 1}"
         self.network.add(node, name)
-        self.network.connect(f"w{layer + 1}", name, self._line(layer), f"line{layer + 1}")
+        before, line, fields = f"w{layer + 1}", self._line(layer), self.joints[layer]
+        if fields is not None:
+            joint = self.network.add(Joint(node.ports[0].channels, **fields), f"joint{layer + 1}")
+            self.network.connect(before, joint, line, f"line{layer + 1}")
+            before, line = joint, Line(line.delay, line.impedance)
+        self.network.connect(before, name, line, f"line{layer + 1}" + ("" if fields is None else "_end"))
         self.before = name
 
     def _line(self, layer: int) -> Line:

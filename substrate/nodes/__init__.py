@@ -3,6 +3,7 @@
 from substrate.nodes.activation import Activation
 from substrate.nodes.base import Node, Port
 from substrate.nodes.control import ControlCell, SeriesImpedance, ShuntAdmittance
+from substrate.nodes.joint import Joint
 from substrate.nodes.kirchhoff import ParallelJunction, SeriesJunction
 from substrate.nodes.load import Load
 from substrate.nodes.lumped import Capacitor, Inductor, Open, Resistor, Short, VoltageSource
@@ -49,6 +50,7 @@ __all__ = [
     "IdealTransformer",
     "Inductor",
     "Isolator",
+    "Joint",
     "KerrPhase",
     "LaserSource",
     "Launcher",
