@@ -86,8 +86,8 @@ def map_figure(study: Study, rows: Rows) -> Figure | None:
     for axes, frame, values in zip(grid, frames, means, strict=True):
         image = axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", vmin=low, vmax=high)
         _write_values(axes, values, (low + high) / 2.0)
-        axes.set_xticks(range(len(study.vary[x])), [_number(v) for v in study.vary[x]])
-        axes.set_yticks(range(len(study.vary[y])), [_number(v) for v in study.vary[y]])
+        axes.set_xticks(range(len(study.vary[x])), [tick(v) for v in study.vary[x]])
+        axes.set_yticks(range(len(study.vary[y])), [tick(v) for v in study.vary[y]])
         axes.set_xlabel(_label(x, study.vary[x]))
         axes.spines[:].set_visible(False)
         if rest:
@@ -97,8 +97,14 @@ def map_figure(study: Study, rows: Rows) -> Figure | None:
     return figure
 
 
-def _number(value: Any) -> str:
-    return str(value).split()[0]
+def tick(value: Any) -> str:
+    """A varied value beside an axis: a number without its unit, a word or a distribution whole.
+
+    >>> tick("0.5 dB"), tick("uniform(0 dB, 6 dB)")
+    ('0.5', 'uniform(0 dB,\\n6 dB)')
+    """
+    text = str(value)
+    return text.replace(", ", ",\n") if np.isnan(place(value)) else text.split()[0]
 
 
 def _means(study: Study, rows: Rows, x: str, y: str, where: Mapping[str, Any]) -> np.ndarray:
@@ -134,10 +140,10 @@ def yield_figure(study: Study, rows: Rows) -> Figure | None:
             good = int((values_of(here, study.target) >= study.above).sum())
             share, low, high = yield_of(good, len(here))
             axes.errorbar(at, share, [[share - low], [high - share]], color=BLUE, marker="o", markersize=3, capsize=3)
-        axes.set_xticks(range(len(values)), [_number(value) for value in values])
+        axes.set_xticks(range(len(values)), [tick(value) for value in values])
         axes.set_xlabel(_label(key, values))
         axes.set_ylim(-0.02, 1.02)
-    grid[0].set_ylabel(f"share with {study.target} ≥ {study.above:g}")
+    grid[0].set_ylabel(f"share with\n{study.target} ≥ {study.above:g}")
     return figure
 
 
