@@ -54,7 +54,8 @@ def target_figure(study: Study, rows: Rows) -> Figure:
         words = bool(np.isnan(at).any())
         at = np.arange(len(found), dtype=float) if words else at
         for x, (_, targets) in zip(at, found, strict=True):
-            axes.plot(np.full(len(targets), x), targets, ".", color=PALE, markersize=3, zorder=1)
+            colour = PALE if study.method == "grid" else BLUE
+            axes.plot(np.full(len(targets), x), targets, ".", color=colour, markersize=3, zorder=1)
         if study.method == "grid":
             order = np.argsort(at)
             means, spreads = (np.array([f(t) for _, t in found])[order] for f in (np.nanmean, np.nanstd))

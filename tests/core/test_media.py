@@ -222,7 +222,7 @@ def test_passive_lines_never_give_more_than_they_took(line, end, resistance, see
     taken = -(traces["src.power"] + traces["end.power"])
     assert np.cumsum(taken).min() >= -1e-9 * np.abs(taken).sum()
     early, late = (np.abs(traces["end.voltage"][part]).max() for part in (slice(0, 700), slice(1100, 1500)))
-    # Nothing grows. A lossless line with a capacitor may peak later; along a very lossy one charge is still creeping in.
+    # Nothing grows. A lossless line with a capacitor may peak later; along a very lossy one charge still creeps in.
     assert late <= max(1.5 * early, 0.01)  # V, of the 3 V that the source has at its peak
 
 
