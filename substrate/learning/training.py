@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from substrate.compile import compile_network
-from substrate.errors import ConfigError, DataError
+from substrate.errors import ConfigError, DataError, DivergenceError
 from substrate.learning.datasets import Dataset, load_dataset
 from substrate.learning.evaluating import Evaluator, gradient_error, score
 from substrate.learning.layered import INPUT, OUTPUT, chain
@@ -21,6 +21,8 @@ from substrate.learning.settings import TrainSettings
 from substrate.network import Network
 from substrate.record import RunWriter
 from substrate.simulation import Ledger, Simulation
+
+RUNAWAY = 1e6  # times its start (or 1) that a parameter may grow to; beyond, training has diverged
 
 Progress = Callable[[dict[str, float]], None]
 
@@ -164,6 +166,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         data, tally = self.dataset, self.tally
         parameters = self.bank_values()
+        self._refuse_runaway(parameters)
         answer = self.evaluator.answer(parameters, data.x_test, targets(data.y_test, data.classes))
         held_out = self.evaluator.answer(parameters, data.x_validation, targets(data.y_validation, data.classes))
         z = self.reference.backprop.forward(self.reference.parameters, data.x_test)
@@ -184,6 +187,17 @@ class Trainer:
             }
         )
         tally.epoch, tally.batch, tally.epoch_loss = tally.epoch + 1, 0, 0.0
+
+    def _refuse_runaway(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Stop a run whose parameters grow without end; raises DivergenceError."""
+        for name, value in parameters.items():
+            largest = float(np.abs(value).max(initial=0.0))
+            if not largest <= RUNAWAY * max(1.0, float(np.abs(self.network.parameters()[name]).max(initial=0.0))):
+                raise DivergenceError(
+                    f"The devices ran away: after {self.tally.batches} batches the largest value of {name} is "
+                    f"{largest:.3g}. The ports hear more than the error; lower the rate, hold batches for longer, or "
+                    "look for what feeds waves back (a negative reflection, waves that have not settled)"
+                )
 
     def bank_values(self) -> dict[str, np.ndarray]:
         """The parameters the waves see now, on the host."""

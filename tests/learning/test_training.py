@@ -7,7 +7,7 @@ import pytest
 
 from devices import Gradient, Momentum
 from substrate import Line, Simulation, compile_network
-from substrate.errors import ConfigError, DataError
+from substrate.errors import ConfigError, DataError, DivergenceError
 from substrate.learning.datasets import load_dataset
 from substrate.learning.layered import layered
 from substrate.learning.ports import PortBank
@@ -179,3 +179,13 @@ def test_a_run_file_holds_what_happened(tmp_path):
         assert len(run.read("/metrics/batch/loss")) == 25
     with pytest.raises(Exception, match="exists"):
         train(digits_network(), "digits", port(settings), settings, out=path)
+
+
+def test_parameters_that_grow_without_end_stop_the_run(tmp_path):
+    out = tmp_path / "run.h5"
+    network = layered([64, 10], line=Line(1e-12), loss="mse")
+    settings = TrainSettings(dt=1e-12, dwell=8e-12, epochs=3, batch=100)
+    with pytest.raises(DivergenceError, match=r"The devices ran away: after \d+ batches .* lower the rate"):
+        train(network, "digits", Gradient(rate=50.0 / 8e-12), settings, out=out)
+    with RunReader.open(out) as run:
+        assert run.status.startswith("failed") and run.rows("/metrics/batch/loss") > 0
