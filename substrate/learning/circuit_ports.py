@@ -78,7 +78,7 @@ class SelfMatching:
     >>> from substrate.nodes import Resistor, VoltageSource
     >>> net = Network()
     >>> net.connect(net.add(VoltageSource(), "src"), net.add(Resistor(150.0), "load"), Line(delay=3e-12), "w1")
-    >>> tuner = SelfMatching(net, ["load.resistance"], Gradient(4e15), source="src", dt=1e-12, frequencies=[0.0])
+    >>> tuner = SelfMatching(net, ["load.resistance"], Gradient(1.5e15), source="src", dt=1e-12, frequencies=[0.0])
     >>> for _ in range(60):
     ...     heard = tuner.tick(1e-12)
     >>> round(tuner.values["load.resistance"], 6), heard.reflected < 1e-12
