@@ -26,7 +26,7 @@ base = "{base}"
 repeats = {repeats}
 [fixed]
 "network.layers" = [64, 32, 10]
-"training.epochs" = 4
+"training.epochs" = 2
 [vary]
 "line.loss" = ["0 dB", "1 dB"]
 """
