@@ -1,4 +1,5 @@
-"""A study of 200 runs on one and on two local workers, and a Monte Carlo as 200 runs and as an array axis of one.
+"""A study of 200 runs on one and on two local workers, and a Monte Carlo as 200 runs, as a study that stacks its runs
+into shared simulations, and as an array axis of one.
 
 Every worker counts with one BLAS thread. Starting the workers is part of the time. The tables of one and two workers
 must be the same, byte by byte; the final voltages of the array and of the runs must agree. Run alone:
@@ -15,8 +16,10 @@ from pathlib import Path
 import numpy as np
 from common import agree, options, report
 
+from substrate.cli.sweep import do_runs, make_task
 from substrate.netfile import parse_netfile
-from substrate.studies import read_table
+from substrate.studies import load_study, plan_runs, read_table
+from substrate.studies.running import batch_size
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING = """
@@ -60,9 +63,21 @@ delay = "100 ps"
 """
 
 
-def sweep(study: Path, out: Path, jobs: int) -> float:
+def sweep(study: Path, out: Path, jobs: int, *more: str) -> float:
     """Seconds that a study takes as a command."""
-    command = [sys.executable, "-m", "substrate", "sweep", str(study), "--out", str(out), "--jobs", str(jobs), "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "substrate",
+        "sweep",
+        str(study),
+        "--out",
+        str(out),
+        "--jobs",
+        str(jobs),
+        "-q",
+        *more,
+    ]
     start = time.perf_counter()
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     return time.perf_counter() - start
@@ -85,7 +100,8 @@ def monte_carlo(folder: Path, runs: int) -> None:
     (folder / "line.toml").write_text(LINE.format(resistance='"normal(50 ohm, 5 ohm)"'))
     study = folder / "circuit.toml"
     study.write_text(CIRCUIT.format(repeats=runs))
-    many = sweep(study, folder / "circuits", 2)
+    many = sweep(study, folder / "circuits", 2, "--no-batch")
+    stacked = sweep(study, folder / "stacked", 2)
     rows = read_table(folder / "circuits")
     ohms = [
         float(
@@ -100,9 +116,29 @@ def monte_carlo(folder: Path, runs: int) -> None:
     traces = parse_netfile(text, overrides=[f"simulation.batch={runs}"]).simulate()
     once = time.perf_counter() - start
     final = np.array([row["probes.load.voltage.final"] for row in rows])
+    side = np.array([row["probes.load.voltage.final"] for row in read_table(folder / "stacked")])
+    agree("study_side_by_side", side, final, 1e-12)
+    print(f"{runs} circuits as a study: a simulation each {many:.2f} s, side by side {stacked:.2f} s, workers started")
+    report("study_side_by_side", many / stacked, "seconds of a study with --no-batch over seconds of one with --batch")
+    apart(folder, study, runs)
     agree("monte_carlo", traces["load.voltage"][-1], final, 1e-12)
     print(f"{runs} circuits: as runs {many:.2f} s on two workers, as an array axis {once:.3f} s")
     report("monte_carlo_array_axis", many / once, "seconds of a study of runs over seconds of one run with arrays")
+
+
+def apart(folder: Path, study: Path, runs: int) -> None:
+    """The same runs in this process, without workers to start: one by one, and side by side."""
+    base, made = folder / "line.toml", load_study(study)
+    seconds = []
+    for name, size in (("alone", 1), ("beside", batch_size(runs))):
+        tasks = [make_task(made, run, base.read_text(), base, folder / name) for run in plan_runs(made)]
+        do_runs(tasks[:2])  # what is compiled once is not counted
+        start = time.perf_counter()
+        for first in range(0, runs, size):
+            do_runs(tasks[first : first + size])
+        seconds.append(time.perf_counter() - start)
+    print(f"{runs} circuits in one process: one by one {seconds[0]:.2f} s, side by side {seconds[1]:.2f} s")
+    report("runs_side_by_side", seconds[0] / seconds[1], "seconds of runs one by one over seconds side by side")
 
 
 def main() -> None:

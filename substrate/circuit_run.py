@@ -1,20 +1,23 @@
 """Runs a circuit into a run file: traces in portions as the run goes, reductions at its end, the energy books."""
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from substrate.compile import compile_network
-from substrate.errors import ConfigError, DivergenceError
+from substrate.errors import ConfigError, DivergenceError, SubstrateError
 from substrate.netfile import Circuit, SimulationSettings
-from substrate.plan import LEDGER
+from substrate.noise import Seed
+from substrate.plan import LEDGER, Plan
 from substrate.probe import Probe
 from substrate.record import RunWriter, Static, TableSpec
 from substrate.reductions import Extreme, Final, Mean, Reduction, histogram_edges
 from substrate.simulation import Ledger, Simulation
+from substrate.stacking import likeness, stacked
 from substrate.traces import advance, squeezed, steps_of
 
 KIND = "circuit"  # attribute of the run file
@@ -35,15 +38,77 @@ def run_circuit(
     Traces are appended as the run goes, so it may be longer than memory holds. ``progress`` gets the steps done and
     their total. Raises ConfigError without settings, and the SubstrateError that says what is wrong.
     """
-    settings = circuit.settings
-    if settings is None:
-        raise ConfigError("the circuit has no [simulation]; say its duration and dt")
+    settings = _settings(circuit)
+    simulation = _simulation(circuit, _compiled(circuit), settings.batch, settings.seed)
+    return _run(circuit, simulation, out, {**attributes, **_attributes(circuit, settings)}, overwrite, progress)[0]
+
+
+def run_beside(
+    circuits: Sequence[Circuit], outs: Sequence[str | Path], *, attributes: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any] | SubstrateError]:
+    """Simulate circuits, those that differ in numbers alone as the samples of one simulation; a summary for each.
+
+    Sample ``b`` is, to rounding, what :func:`run_circuit` makes of circuit ``b``, noise included. Each simulation is
+    one file, that of its first circuit in ``outs``; where it has several samples, its attribute ``samples`` lists what
+    is particular to each, and the summaries name the ``file``, the ``sample`` in it and how many there are, ``batch``.
+    The energy books are those of all samples together, so these summaries have the residual only. Where one sample
+    goes wrong all of them run alone. What a circuit raises stands in place of its summary.
+    """
+    found: list[Any] = [None] * len(circuits)
+    plans: dict[int, Plan] = {}
+    alike: dict[Any, list[int]] = {}
+    for index, circuit in enumerate(circuits):
+        try:
+            settings = _settings(circuit)
+            plans[index] = _compiled(circuit)
+        except SubstrateError as error:
+            found[index] = error
+            continue
+        key = None if settings.batch > 1 or settings.changes else likeness(plans[index])
+        same = (key, settings.duration, settings.dtype, settings.backend)
+        alike.setdefault(index if key is None else same, []).append(index)
+    for members in alike.values():
+        parts = [(circuits[i], plans[i], outs[i], attributes[i]) for i in members]
+        for i, outcome in zip(members, _beside(parts), strict=True):
+            found[i] = outcome
+    return found
+
+
+def _beside(parts: list[tuple[Circuit, Plan, str | Path, Mapping[str, Any]]]) -> list[Any]:
+    """The summaries of circuits that can be stacked, or what went wrong with each; ``parts`` as in run_beside."""
+    circuit, _, out, about = parts[0]
+    settings = _settings(circuit)
+    try:
+        if len(parts) == 1:
+            simulation = _simulation(circuit, parts[0][1], settings.batch, settings.seed)
+            return [_run(circuit, simulation, out, {**about, **_attributes(circuit, settings)}, True)[0]]
+        seeds = tuple(_settings(each).seed for each, *_ in parts)
+        simulation = _simulation(circuit, stacked([plan for _, plan, *_ in parts]), len(parts), seeds)
+        unlike = [{name: own[name] for name in own if own[name] != about.get(name)} for *_, own in parts[1:]]
+        samples = [{"seed": seed, **own} for seed, own in zip(seeds, [about, *unlike], strict=True)]
+        attributes = {**about, **_attributes(circuit, settings), "batch": len(parts), "samples": json.dumps(samples)}
+        whole, *own = _run(circuit, simulation, out, attributes, True)
+    except SubstrateError as error:
+        return [error] if len(parts) == 1 else [outcome for part in parts for outcome in _beside([part])]
+    kept = {name: whole[name] for name in ("steps", "simulated_s", "ledger_residual")}
+    kept |= {"file": str(out), "batch": len(parts)}
+    return [{**kept, "sample": b, "probes": probes} for b, probes in enumerate(own)]
+
+
+def _run(
+    circuit: Circuit,
+    simulation: Simulation,
+    out: str | Path,
+    attributes: Mapping[str, Any],
+    overwrite: bool,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Simulate into a file; the summary stored there and, of several samples, that of the probes of each."""
+    settings = _settings(circuit)
     total = steps_of(settings.duration, settings.dt)
-    simulation = _simulation(circuit, settings)
     probes = _Probes(circuit, simulation)
-    about = {**attributes, **_attributes(circuit, settings)}
     writer = RunWriter.create(
-        out, tables=probes.tables(), static=probes.static(), checkpoint={}, attributes=about, overwrite=overwrite
+        out, tables=probes.tables(), static=probes.static(), checkpoint={}, attributes=attributes, overwrite=overwrite
     )
     books = Ledger()
     with writer:
@@ -65,15 +130,27 @@ def run_circuit(
             "probes": probes.summary(),
         }
         writer.finish("complete", summary)
-    return summary
+    samples = simulation.batch
+    return [summary, *(probes.summary(sample) for sample in range(samples if samples > 1 else 0))]
 
 
-def _simulation(circuit: Circuit, settings: SimulationSettings) -> Simulation:
-    plan = compile_network(
+def _settings(circuit: Circuit) -> SimulationSettings:
+    if circuit.settings is None:
+        raise ConfigError("the circuit has no [simulation]; say its duration and dt")
+    return circuit.settings
+
+
+def _compiled(circuit: Circuit) -> Plan:
+    settings = _settings(circuit)
+    return compile_network(
         circuit.network, settings.dt, reference_power=settings.reference_power, probes=settings.probes,
         noise=settings.noise, carrier=settings.carrier,
     )  # fmt: skip
-    return Simulation(plan, batch=settings.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
+
+
+def _simulation(circuit: Circuit, plan: Plan, batch: int, seed: Seed) -> Simulation:
+    settings = _settings(circuit)
+    return Simulation(plan, batch=batch, backend=settings.backend, dtype=settings.dtype, seed=seed)
 
 
 def _over_samples(name: str, values: np.ndarray) -> float:
@@ -197,8 +274,11 @@ class _Probes:
             writer.extend(self.clocks[clock], numbers * every * simulation.plan.dt)
             self.begun[clock] += count
 
-    def summary(self) -> dict[str, Any]:
-        """The few numbers of each probe, of the modulus where it is complex; over a batch their means and extremes."""
+    def summary(self, sample: int | None = None) -> dict[str, Any]:
+        """The few numbers of each probe, of the modulus where it is complex; over a batch their means and extremes.
+
+        With ``sample`` those of this sample of the batch alone.
+        """
         found: dict[str, Any] = {}
         for label, probe in self.probes.items():
             found[label] = {"unit": probe.unit}
@@ -210,6 +290,8 @@ class _Probes:
             else:
                 value = self.reduced[label]
                 values = {str(probe.reduce_time): np.abs(value) if np.iscomplexobj(value) else value}
+            if sample is not None:
+                values = {name: np.asarray(value)[..., sample] for name, value in values.items()}
             for name, value in values.items():
                 found[label][name] = _over_samples(name, np.asarray(value))
             if "final" in values and np.size(values["final"]) > 1:

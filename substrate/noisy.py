@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from substrate.noise import normals, uniforms
+from substrate.noise import Seed, normals, uniforms
 from substrate.noise.sources import (
     Flicker,
     laser_phase_sigma,
@@ -26,7 +26,7 @@ SLOTS = ("rin", "linewidth", "flicker", "phase_flicker", "telegraph", "wander", 
 class Stream:
     """Random numbers of one source for a part of the batch: ``source`` is the first of its generator ids."""
 
-    seed: int
+    seed: Seed
     source: int
     batch: int
     batch_offset: int

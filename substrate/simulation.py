@@ -9,6 +9,7 @@ import numpy as np
 
 from substrate.backends import make_stepper
 from substrate.errors import DivergenceError, NetworkError
+from substrate.noise import Seed
 from substrate.plan import FLOW_SIGNS, INJECTED, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
 from substrate.probing import Recorder, sent_waves
 from substrate.runaway import Watch
@@ -42,7 +43,8 @@ class Simulation:
     """A plan, its state, a backend and a seed.
 
     ``batch`` samples run side by side; ``dtype`` is ``"float64"`` or ``"float32"``; equal seeds give equal noise on
-    every backend, whatever the block length, the batch split (``batch_offset``) or the probes.
+    every backend, whatever the block length, the batch split (``batch_offset``) or the probes. A tuple of seeds
+    is one for each sample, which then draws what it would draw as the only sample of a run with that seed.
     Raises BackendError and NetworkError.
 
     >>> from substrate import DataSource, Line, Load, Network, compile_network
@@ -62,7 +64,7 @@ class Simulation:
         batch: int = 1,
         backend: str = "cpu",
         dtype: str = "float64",
-        seed: int = 0,
+        seed: Seed = 0,
         batch_offset: int = 0,
         block: int | None = None,
     ) -> None:

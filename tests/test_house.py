@@ -32,6 +32,7 @@ LAYERS = [
         "locality",
         "compile",
         "line_probes",
+        "stacking",
     ],
     ["backends"],
     ["simulation", "traces", "probing", "reductions", "runaway"],

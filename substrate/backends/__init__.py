@@ -8,6 +8,7 @@ import numpy as np
 
 from substrate.errors import BackendError, NetworkError
 from substrate.memory import require_memory
+from substrate.noise import Seed
 from substrate.plan import Plan, State
 
 MODULES = {"reference": "substrate.backends.reference", "cpu": "substrate.backends.cpu"}
@@ -53,7 +54,7 @@ def available() -> list[str]:
     return list(MODULES)
 
 
-def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: int, batch_offset: int = 0) -> Stepper:
+def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: Seed, batch_offset: int = 0) -> Stepper:
     """A stepper of ``plan`` on backend ``name`` for ``batch`` samples side by side, all waves at rest.
 
     ``dtype`` is float32 or float64; ``seed`` keys all noise; ``batch_offset`` is the index of the first sample when a

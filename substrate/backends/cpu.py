@@ -13,6 +13,7 @@ from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
 from substrate.backends.echo import recall
 from substrate.errors import BackendError
 from substrate.losses import loss_named
+from substrate.noise import Seed
 from substrate.plan import (
     INJECTED,
     LINES,
@@ -51,7 +52,7 @@ class Stepper:
 
     xp = np
 
-    def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: int, batch_offset: int) -> None:
+    def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int) -> None:
         self.plan, self.batch, self.dtype, self.seed, self.batch_offset = plan, batch, dtype, seed, batch_offset
         if dtype.kind == "c" and plan.nodes:
             raise BackendError(f"{plan.node_names[0]!r} works with real waves; use float64 or float32")

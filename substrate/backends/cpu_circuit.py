@@ -8,7 +8,7 @@ from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
 from substrate.backends.cpu_pace import Pace
 from substrate.backends.cpu_program import TILE, build_program
 from substrate.backends.waveform_samples import samplers
-from substrate.noise import fill_normals, thermal_variance
+from substrate.noise import Seed, fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
 
 PARALLEL_FROM = 65_536  # numbers scattered per block below which waking a second thread costs more than it saves
@@ -22,7 +22,7 @@ class Inputs:
     """What the sources of a circuit feed in, call by call: waveforms sampled ahead, and thermal noise."""
 
     def __init__(
-        self, plan: Plan, parts: int, batch: int, dtype: np.dtype, seed: int, batch_offset: int, longest: int
+        self, plan: Plan, parts: int, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int, longest: int
     ) -> None:
         self.plan, self.parts, self.batch, self.dtype = plan, parts, batch, dtype
         self.seed, self.batch_offset = seed, batch_offset
@@ -64,7 +64,7 @@ class CircuitStepper:
     ``longest`` is the most steps of a call: as many as keep the records of sources and probes in a small buffer.
     """
 
-    def __init__(self, plan: Plan, state: State, batch: int, seed: int, batch_offset: int) -> None:
+    def __init__(self, plan: Plan, state: State, batch: int, seed: Seed, batch_offset: int) -> None:
         self.plan, self.state, self.batch = plan, state, batch
         parts, dtype = state.arena.shape[0], state.arena.dtype
         if plan.clusters:

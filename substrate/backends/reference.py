@@ -10,7 +10,7 @@ from substrate.backends.reference_circuit import step_circuit
 from substrate.backends.reference_functions import PHI, SLOPE, error_wave
 from substrate.backends.reference_nonlinear import stored_energy
 from substrate.backends.reference_reciprocal import KERNELS as RECIPROCAL
-from substrate.noise import normals
+from substrate.noise import Seed, normals
 from substrate.plan import (
     INJECTED,
     LINES,
@@ -38,7 +38,7 @@ class Stepper:
 
     xp = np
 
-    def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: int, batch_offset: int) -> None:
+    def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int) -> None:
         self.plan, self.batch, self.seed, self.batch_offset = plan, batch, seed, batch_offset
         self.dtype, self.longest = dtype, plan.block
         self.state = new_state(np, plan, batch, dtype)

@@ -130,6 +130,9 @@ def sweep(
         str, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster instead of local processes.")
     ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Do what is missing or has failed.")] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch/--no-batch", help="Runs of circuits may share a simulation; or each has its own.")
+    ] = True,
     set_: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Instead of the file's: repeats=5.")
     ] = None,
@@ -140,7 +143,7 @@ def sweep(
     with reported():
         from substrate.cli.sweep import Request, run_sweep
 
-        run_sweep(Request(file, out, jobs, scheduler, resume, set_ or [], json_, quiet))
+        run_sweep(Request(file, out, jobs, scheduler, resume, batch, set_ or [], json_, quiet))
 
 
 @app.command()

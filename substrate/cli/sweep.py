@@ -9,7 +9,7 @@ import typer
 
 from substrate.cli.reporting import note, print_json, print_table
 from substrate.config.text import parse_toml, read_text
-from substrate.errors import ConfigError
+from substrate.errors import ConfigError, SubstrateError
 from substrate.studies import load_study, plan_runs, run_study
 from substrate.studies.analysis import summarise
 from substrate.studies.description import Study
@@ -27,6 +27,7 @@ class Request:
     jobs: int
     scheduler: str
     resume: bool
+    beside: bool
     overrides: list[str]
     json: bool
     quiet: bool
@@ -38,7 +39,7 @@ def run_sweep(request: Request) -> None:
     folder = request.out or Path("runs") / request.file.stem
     base = request.file.parent / study.base
     text = read_text(base)
-    tasks = [_task(study, run, text, base, folder) for run in plan_runs(study)]
+    tasks = [make_task(study, run, text, base, folder) for run in plan_runs(study)]
     check(tasks[0])  # a fault of the base is told before any worker starts
     about = {"study": study.model_dump(by_alias=True), "base_sha256": fingerprint(text)}
     jobs = request.jobs or max(1, os.cpu_count() or 1)
@@ -52,6 +53,7 @@ def run_sweep(request: Request) -> None:
             jobs=jobs,
             scheduler=request.scheduler,
             resume=request.resume,
+            beside=do_runs if request.beside and _may_share(study, tasks[0]) else None,
             progress=bar.update,
         )
     failures = [row for row in rows if row["status"] != "ok"]
@@ -69,7 +71,8 @@ def run_sweep(request: Request) -> None:
         raise typer.Exit(1)
 
 
-def _task(study: Study, run: Run, text: str, base: Path, folder: Path) -> Task:
+def make_task(study: Study, run: Run, text: str, base: Path, folder: Path) -> Task:
+    """What a worker needs for a run of a study of ``base``, whose ``text`` was read; its file goes below ``folder``."""
     kind = parse_toml(text, base.name).get("kind")
     seed = "simulation.seed" if kind == "circuit" else "seed"
     values = {**study.fixed, **run.values, seed: run.seed}
@@ -103,15 +106,62 @@ def do_run(task: Task) -> dict[str, Any]:
     return flat(_circuit(task) if circuit else _training(task))
 
 
-def _circuit(task: Task) -> dict[str, Any]:
+def _may_share(study: Study, task: Task) -> bool:
+    """Whether runs may be samples of one simulation: circuits, where nobody asks for the energy of a run alone."""
+    alone = study.target.startswith(("ledger_J", "stored_J"))
+    return parse_toml(task.text, task.name).get("kind") == "circuit" and not alone
+
+
+def do_runs(tasks: list[Task]) -> list[Any]:
+    """Do runs of circuits side by side; the numbers of each, or the error it raised. Runs of one simulation share its
+    file: ``file`` says which, ``sample`` where in it."""
+    import warnings
+
+    from substrate.circuit_run import run_beside
+    from substrate.studies.table import flat
+
+    Path(tasks[0].out).parent.mkdir(parents=True, exist_ok=True)
+    found: list[Any] = []
+    circuits = []
+    for task in tasks:
+        try:
+            circuits.append((task, _parsed(task)))
+        except SubstrateError as error:
+            found.append((task, error))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # as in _circuit
+        done = run_beside(
+            [circuit for _, circuit in circuits],
+            [task.out for task, _ in circuits],
+            attributes=[_attributes(task) for task, _ in circuits],
+        )
+    for (task, _), outcome in zip(circuits, done, strict=True):
+        if isinstance(outcome, Exception):
+            found.append((task, outcome))
+            continue
+        shared = {"file": f"runs/{Path(outcome['file']).name}"} if "file" in outcome else {}
+        found.append((task, {**flat(outcome), **shared}))
+    return [outcome for _, outcome in sorted(found, key=lambda pair: pair[0].run.number)]
+
+
+def _attributes(task: Task) -> dict[str, str]:
     import json
+
+    return {"input": task.text, "input_name": task.name, "overrides": json.dumps(task.overrides)}
+
+
+def _parsed(task: Task) -> Any:
+    from substrate.netfile import parse_netfile
+
+    return parse_netfile(task.text, task.name, task.overrides, Path(task.base_dir))
+
+
+def _circuit(task: Task) -> dict[str, Any]:
     import warnings
 
     from substrate.circuit_run import run_circuit
-    from substrate.netfile import parse_netfile
 
-    circuit = parse_netfile(task.text, task.name, task.overrides, Path(task.base_dir))
-    attributes = {"input": task.text, "input_name": task.name, "overrides": json.dumps(task.overrides)}
+    circuit, attributes = _parsed(task), _attributes(task)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # rounded delays: the file of the base says them once
         return run_circuit(circuit, task.out, attributes=attributes, overwrite=True)

@@ -22,6 +22,9 @@ values reach 6.34 standard deviations.
 A multiply and an add must stay two roundings: CUDA needs `-fmad=false` (NVRTC `--fmad=false`) or `__dmul_rn` /
 `__dadd_rn`, and Numba must not be given `fastmath`. float32 is the float64 value rounded once.
 
+A seed may be a tuple, one seed for each sample of the whole batch: then sample b draws what the only sample of a run of
+its own with seed b would draw.
+
 Complex waves: a complex array is the real array of twice the batch, (re, im) interleaved as in memory, so complex index
 b holds the real indices 2 b and 2 b + 1. Both parts have unit variance, E|xi|^2 = 2.
 """
@@ -38,6 +41,7 @@ import numpy.typing as npt
 from substrate.errors import ConfigError
 
 Array = npt.NDArray[Any]
+Seed = int | tuple[int, ...]  # of all samples, or one of each
 
 BOLTZMANN = 1.380649e-23  # J/K, exact (SI 2019)
 ROUNDS = 10
@@ -116,7 +120,7 @@ def random_words(
 
 
 def normals(
-    seed: int,
+    seed: Seed,
     source: int,
     step: int,
     channels: int,
@@ -139,6 +143,11 @@ def normals(
     True
     """
     kind = np.dtype(dtype if out is None else out.dtype)
+    if isinstance(seed, tuple):
+        made = np.empty((channels, steps, batch), kind) if out is None else out
+        for b, own in enumerate(own_seeds(seed, batch, batch_offset)):
+            normals(own, source, step, channels, 1, steps=steps, out=made[:, :, b : b + 1])
+        return made
     if kind.kind == "c":
         batch, batch_offset = 2 * batch, 2 * batch_offset
     words = random_words(seed, source, step, channels, batch, steps=steps, batch_offset=batch_offset)
@@ -154,7 +163,7 @@ def normals(
 
 
 def uniforms(
-    seed: int, source: int, step: int, channels: int, batch: int, *, steps: int = 1, batch_offset: int = 0
+    seed: Seed, source: int, step: int, channels: int, batch: int, *, steps: int = 1, batch_offset: int = 0
 ) -> Array:
     """Independent uniforms in the open interval (0, 1), float64[channels, steps, batch].
 
@@ -165,11 +174,14 @@ def uniforms(
     >>> u.shape, bool(((u > 0) & (u < 1)).all())
     ((1, 1, 5), True)
     """
+    if isinstance(seed, tuple):
+        own = [uniforms(s, source, step, channels, 1, steps=steps) for s in own_seeds(seed, batch, batch_offset)]
+        return np.concatenate(own, axis=2)
     words = random_words(seed, source, step, channels, batch, steps=steps, batch_offset=batch_offset)
     return (words.astype(np.float64) + 0.5) * 2.0**-32
 
 
-def fill_normals(out: Array, seed: int, source: int, step: int, batch_offset: int = 0) -> Array:
+def fill_normals(out: Array, seed: Seed, source: int, step: int, batch_offset: int = 0) -> Array:
     """Fill `out` [channels, steps, batch], contiguous along batch, with the bits of `normals`, by a compiled kernel.
 
     Raises ConfigError when a counter is out of range or the layout of `out` cannot be filled in place.
@@ -181,6 +193,10 @@ def fill_normals(out: Array, seed: int, source: int, step: int, batch_offset: in
     """
     from substrate.noise.kernels import fill
 
+    if isinstance(seed, tuple):
+        for b, own in enumerate(own_seeds(seed, out.shape[2], batch_offset)):
+            fill_normals(out[:, :, b : b + 1], own, source, step)
+        return out
     real, offset = _as_real(out, batch_offset)
     channels, steps, batch = real.shape
     check_counter(seed, source, step, channels, steps, batch, offset)
@@ -188,7 +204,7 @@ def fill_normals(out: Array, seed: int, source: int, step: int, batch_offset: in
     return out
 
 
-def add_normals(cells: Array, scale: npt.ArrayLike, seed: int, source: int, step: int, batch_offset: int = 0) -> Array:
+def add_normals(cells: Array, scale: npt.ArrayLike, seed: Seed, source: int, step: int, batch_offset: int = 0) -> Array:
     """`cells += scale * xi` in one pass; `cells` [channels, steps, batch], `scale` a number or [channels].
 
     `cells` may be any view contiguous along batch. The bits are those of NumPy's `cells += scale[:, None, None] *
@@ -203,6 +219,10 @@ def add_normals(cells: Array, scale: npt.ArrayLike, seed: int, source: int, step
     """
     from substrate.noise.kernels import add
 
+    if isinstance(seed, tuple):
+        for b, own in enumerate(own_seeds(seed, cells.shape[2], batch_offset)):
+            add_normals(cells[:, :, b : b + 1], scale, own, source, step)
+        return cells
     real, offset = _as_real(cells, batch_offset)
     channels, steps, batch = real.shape
     check_counter(seed, source, step, channels, steps, batch, offset)
@@ -211,6 +231,13 @@ def add_normals(cells: Array, scale: npt.ArrayLike, seed: int, source: int, step
         raise ConfigError(f"add_normals: scale must be a number or have shape ({channels},), but it has {factor.shape}")
     add(real, np.ascontiguousarray(np.broadcast_to(factor, (channels,))), seed, source, step, offset)
     return cells
+
+
+def own_seeds(seeds: tuple[int, ...], batch: int, batch_offset: int = 0) -> tuple[int, ...]:
+    """The seeds of the samples ``batch_offset ...`` of a batch; raises ConfigError where there are fewer."""
+    if batch_offset + batch > len(seeds):
+        raise ConfigError(f"noise: {len(seeds)} seeds are too few for samples up to {batch_offset + batch}")
+    return seeds[batch_offset : batch_offset + batch]
 
 
 def cell_normals(

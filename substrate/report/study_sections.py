@@ -28,7 +28,8 @@ def study_page(folder: Path) -> Page:
     study, rows = Study.model_validate(about["study"]), read_table(folder)
     targets = values_of(rows, study.target)
     title = study.title or f"Study of {study.base}"
-    page = Page(title, f"{len(rows)} runs of {study.base}, method {study.method}, {study.repeats} seeds of each point.")
+    seeds = "1 seed" if study.repeats == 1 else f"{study.repeats} seeds"
+    page = Page(title, f"{len(rows)} runs of {study.base}, method {study.method}, {seeds} for each point.")
     _outcome(page, study, rows, targets)
     page.heading("Figures")
     page.figure(target_figure(study, rows), f"{study.target} against each varied number; every dot is a run.")

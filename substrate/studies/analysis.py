@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from substrate.distributions import NUMBER
 from substrate.errors import ConfigError
 from substrate.studies.description import Study
 
@@ -65,7 +66,15 @@ def summarise(study: Study, rows: Sequence[Mapping[str, Any]]) -> tuple[list[str
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A value with four digits, its unit kept.
+
+    >>> _short(0.123456), _short("52.34859812345678 ohm"), _short("0 dB"), _short("rram.toml")
+    ('0.1235', '52.35 ohm', '0 dB', 'rram.toml')
+    """
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    found = NUMBER.match(str(value))
+    return str(value) if found is None else f"{float(found[1]):.4g} {found[2]}".rstrip()
 
 
 def sensitivity(study: Study, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:

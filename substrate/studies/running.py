@@ -29,6 +29,9 @@ class Task:
 
 
 Worker = Callable[[Task], dict[str, Any]]  # does a run; what it raises becomes the reason in its row
+Batch = Callable[[list[Task]], list[Any]]  # does several; a row, or what was raised, for each
+MOST_BESIDE = 64  # runs in one simulation
+LEAST_BATCHES = 8  # of a study, so that as many workers have something to do
 
 
 def run_study(
@@ -41,14 +44,16 @@ def run_study(
     jobs: int = 1,
     scheduler: str = "",
     resume: bool = False,
+    beside: Batch | None = None,
     progress: Callable[[int, int, int], None] = lambda done, failed, total: None,
 ) -> list[dict[str, Any]]:
     """Do every task that has no good row in ``folder`` yet, and return all rows; ``table.csv`` holds them too.
 
     ``worker`` runs in ``jobs`` local processes or on the Dask cluster at ``scheduler``, which must see the same files.
     A worker that is killed loses its current run only, which another does again; a run that fails twice by taking its
-    worker down, or raises, becomes a row with its reason. ``about`` names what must not change between a study and its
-    ``resume``. Raises ConfigError.
+    worker down, or raises, becomes a row with its reason. ``beside`` does several runs at once, side by side; which
+    ones depends on the study alone, so that the table does not depend on the workers. ``about`` names what must not
+    change between a study and its ``resume``. Raises ConfigError.
     """
     rows = _begin(folder, about, resume)
     todo = [task for task in tasks if rows.get(task.run.number, {}).get("status") != "ok"]
@@ -56,7 +61,7 @@ def run_study(
     if todo:
         with _client(jobs, scheduler) as client:
             failed = 0
-            for task, outcome in _finished(client, todo, worker):
+            for task, outcome in _finished(client, todo, worker, beside, batch_size(len(tasks))):
                 row = _row(task, outcome)
                 failed += row["status"] != "ok"
                 keep_row(folder, row)
@@ -117,14 +122,34 @@ def _client(jobs: int, scheduler: str) -> Iterator[Any]:
         yield client
 
 
-def _finished(client: Any, tasks: list[Task], worker: Worker) -> Iterator[tuple[Task, Any]]:
+def batch_size(runs: int) -> int:
+    """How many runs of a study of so many may share a simulation.
+
+    >>> batch_size(4), batch_size(200), batch_size(5000)
+    (1, 25, 64)
+    """
+    return max(1, min(MOST_BESIDE, -(-runs // LEAST_BATCHES)))
+
+
+def _finished(
+    client: Any, tasks: list[Task], worker: Worker, beside: Batch | None, size: int
+) -> Iterator[tuple[Task, Any]]:
     """Each task with its result or its exception, as they end."""
     from distributed import as_completed
 
-    futures = {client.submit(worker, task, key=f"run-{task.run.name}-{id(tasks)}", pure=False): task for task in tasks}
+    parts: dict[int, list[Task]] = {}
+    for task in tasks:
+        parts.setdefault(task.run.number if beside is None else task.run.number // size, []).append(task)
+    futures = {}
+    for part in parts.values():
+        key = f"run-{part[0].run.name}-{id(tasks)}"
+        work = (worker, part[0]) if beside is None else (beside, part)
+        futures[client.submit(*work, key=key, pure=False)] = part
     for future in as_completed(list(futures)):
-        task = futures.pop(future)
-        yield task, future.exception() if future.status == "error" else future.result()
+        part = futures.pop(future)
+        failed = future.status == "error"
+        outcomes = [future.exception()] * len(part) if failed else future.result()
+        yield from zip(part, outcomes if failed or beside is not None else [outcomes], strict=True)
         future.release()
 
 
@@ -134,7 +159,7 @@ def _row(task: Task, outcome: Any) -> dict[str, Any]:
     failed = isinstance(outcome, BaseException)
     row |= {"status": "failed" if failed else "ok", "reason": _reason(outcome) if failed else ""}
     row |= {"file": f"runs/{run.name}.h5", **run.values}
-    return row if failed else {**row, **outcome}
+    return row if failed else {**row, **outcome}  # runs side by side share a file, which the outcome names
 
 
 def _reason(error: BaseException) -> str:
