@@ -221,7 +221,7 @@ def test_faults_of_a_study_file_are_told(text, why):
 
 
 def test_the_shipped_studies_fit_their_bases():
-    from substrate.cli.sweep import _task, check
+    from substrate.cli.sweep import check, make_task
 
     for path in data_path("examples").glob("*.toml"):
         text = path.read_text()
@@ -230,5 +230,5 @@ def test_the_shipped_studies_fit_their_bases():
         made = parse_study(text, path.name)
         base = path.parent / made.base
         for run in (plan_runs(made)[0], plan_runs(made)[-1]):
-            check(_task(made, run, base.read_text(), base, Path("nowhere")))
+            check(make_task(made, run, base.read_text(), base, Path("nowhere")))
     assert load_config(data_path("examples", "digits.toml")).seed == 0
