@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from substrate import Line, Network, Probe, Simulation, Termination, compile_network
+from substrate.learning import layered
 from substrate.noise import BOLTZMANN
 from substrate.plan import LEDGER
 
@@ -132,3 +133,20 @@ def test_cold_line_between_warm_ends_cools_them():
     energy = 2 * 64 * 4000 * BOLTZMANN * 300.0 / 2.0  # kT/2 per wave sample, 64 channels, both ends
     assert ledger["noise"] == pytest.approx(energy, rel=0.02)
     assert ledger["dissipated_lines"] == pytest.approx(energy * (1 - 10**-0.3), rel=0.02)
+
+
+def test_books_of_huge_flows_that_cancel_close_to_rounding() -> None:
+    """What a mesh of weights 1e7 adds to the error, the activation takes: their sum says nothing."""
+    net = layered([16, 8, 4], line=Line(delay=DT), loss="mse")
+    simulation = Simulation(compile_network(net, DT), batch=8)
+    random = np.random.default_rng(0)
+    simulation.hold({name: random.random(held.shape[::-1]) for name, held in simulation.state.inputs.items()})
+    simulation.state.parameters["w1.matrix"] *= 1e3
+    simulation.state.parameters["w2.matrix"] *= 1e7
+    simulation.state.version += 1
+    simulation.run(20)
+    simulation.take_ledger()
+    simulation.run(20)
+    ledger = simulation.take_ledger()
+    assert ledger["gain"] > 1e4 * ledger.stored
+    assert ledger.residual < 1e-15

@@ -77,23 +77,45 @@ def test_shot_noise(dt) -> None:
     agrees(measured[1:-1], np.full(len(f) - 2, 2 * ELEMENTARY_CHARGE * 1e-3), spread)
 
 
-def test_flicker_telegraph_and_wander() -> None:
+def smooth_density(traces, dt):
+    """As density, through a Hann window: red noise does not leak into high frequencies, bins are not independent."""
+    window = np.hanning(len(traces) + 1)[:-1, None] * np.sqrt(8.0 / 3.0)
+    spectrum = np.abs(np.fft.rfft(window * (traces - traces.mean()), axis=0)) ** 2 * 2.0 * dt / len(traces)
+    return np.fft.rfftfreq(len(traces), dt), spectrum.mean(axis=1), np.sqrt(35.0 / 18.0 / traces.shape[1])
+
+
+@pytest.mark.parametrize("dt", [DT, DT / 2])
+def test_flicker_telegraph_and_wander(dt) -> None:
     """1/f and telegraph noise of the size, and a phase that wanders, against the spectra of their samples."""
     pink = Flicker(1e-4, 1e9, 1e11)
-    f, measured, spread = density(emission(Noisy(Step(1.0), flicker=pink), 1000, 300), DT)
-    agrees(measured[8:-1], pink.psd(f, DT)[8:-1], spread)
+    f, measured, spread = smooth_density(emission(Noisy(Step(1.0), flicker=pink), 1000, 600, dt=dt), dt)
+    agrees(measured[8:-1], pink.psd(f, dt)[8:-1], spread)
     trap = Telegraph(2e10, 1e10)
-    f, measured, spread = density(emission(Noisy(Step(1.0), telegraph=trap, telegraph_size=0.1), 1000, 300), DT)
-    agrees(measured[8:-1], 0.01 * trap.psd(f, DT)[8:-1], spread * 1.5)  # two levels: not quite normal
-    field = emission(Noisy(Step(1.0), wander=0.02, wander_time=20e-12), 1000, 300, dtype="complex128")
-    f, measured, spread = density(np.angle(field), DT)
-    agrees(measured[8:-1], lorentzian_psd(f, 20e-12, 4e-4, DT)[8:-1], spread)
+    wave = emission(Noisy(Step(1.0), telegraph=trap, telegraph_size=0.1), 1000, 600, dt=dt)
+    f, measured, spread = smooth_density(wave, dt)
+    agrees(measured[8:-1], 0.01 * trap.psd(f, dt)[8:-1], spread * 1.5)  # two levels: not quite normal
+    field = emission(Noisy(Step(1.0), wander=0.02, wander_time=20e-12), 1000, 600, dtype="complex128", dt=dt)
+    f, measured, spread = smooth_density(np.angle(field), dt)
+    agrees(measured[8:-1], lorentzian_psd(f, 20e-12, 4e-4, dt)[8:-1], spread)
 
 
-def test_jitter() -> None:
-    """A sine sampled at moments that jitter: error 2 pi f sigma A / sqrt(2), while the jitter is small."""
+def test_halving_the_step_leaves_slow_noise_where_it_is() -> None:
+    """At low frequencies aliases do not count: the densities in continuous time fit at both steps."""
+    pink, trap = Flicker(1e-4, 1e9, 1e11), Telegraph(2e10, 1e10)
+    for dt in (DT, DT / 2):
+        low = slice(8, 8 + round(4e10 * 1000 * dt))  # up to 48 GHz, a tenth of the band
+        f, measured, spread = smooth_density(emission(Noisy(Step(1.0), flicker=pink), 1000, 2000, dt=dt), dt)
+        agrees(measured[low], pink.psd(f)[low], 1.5 * spread)
+        wave = emission(Noisy(Step(1.0), telegraph=trap, telegraph_size=0.1), 1000, 2000, dt=dt)
+        f, measured, spread = smooth_density(wave, dt)
+        agrees(measured[low], 0.01 * trap.psd(f)[low], 1.5 * spread)
+
+
+@pytest.mark.parametrize("dt", [DT, DT / 2])
+def test_jitter(dt) -> None:
+    """A sine sampled at moments that jitter: error 2 pi f sigma A / sqrt(2), while the jitter is small, at any step."""
     tone, jitter = Sine(1.0, 50e9), 0.05e-12
-    error = emission(Noisy(tone, jitter=jitter)) - emission(tone)
+    error = emission(Noisy(tone, jitter=jitter), dt=dt) - emission(tone, dt=dt)
     expected = (2 * np.pi * 50e9 * jitter) ** 2 / 2
     spread = np.sqrt(3.0 / error.size)
     assert abs(np.mean(error**2) / expected - 1.0) < SIGMAS * spread
@@ -106,6 +128,7 @@ def test_converters_at_sources_and_probes() -> None:
     wave, exact = emission(Noisy(tone, bits=8, bound=1.0), 20_000, 1), emission(tone, 20_000, 1)
     step = 2.0 / (2**8 - 2)
     assert np.mean((wave - exact) ** 2) == pytest.approx(step**2 / 12, rel=0.03)
+    assert np.mean((1.1 * (wave - exact)) ** 2) != pytest.approx(step**2 / 12, rel=0.03)
     assert emission(Noisy(Sine(3.0, 17.77e9), bits=8, bound=1.0), 100, 1).max() == pytest.approx(1.0)
     net = Network()
     net.connect(net.add(LaserSource(tone), "laser"), net.add(Termination(), "out"), Line(DT))
