@@ -41,7 +41,8 @@ class Inputs:
         block = self.block[:, :, :steps]
         if self.waves:
             if not self.ahead_start <= step <= step + steps <= self.ahead_start + self.ahead.shape[2]:
-                self._sample(step, max(steps, WAVEFORM_CHUNK))
+                # A circuit that is soon adopted by another plan throws the rest away: a little at first, then more.
+                self._sample(step, max(steps, min(WAVEFORM_CHUNK, 4 * self.ahead.shape[2])))
             start = step - self.ahead_start
             block[:, : len(self.waves)] = self.ahead[:, :, start : start + steps]
         if self.sigma.any():

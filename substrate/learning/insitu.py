@@ -15,15 +15,15 @@ import numpy as np
 from substrate.compile import compile_network
 from substrate.errors import NetworkError
 from substrate.learning.ports import Device, PortBank
+from substrate.learning.retuning import Retuner, Z, matrices, side_by_side
 from substrate.network import Line, Network
-from substrate.nodes.linear import LinearNode, Memoryless
+from substrate.nodes.linear import LinearNode
 from substrate.nodes.photonic import LaserSource
 from substrate.probe import Probe
 from substrate.simulation import Simulation
 from substrate.waveforms import Step
 
 STEP = 1e-3  # of a number, for the slope of a node's own law
-Z = 50.0  # ohm of every waveguide; the nodes here are matched to any
 
 
 class InSitu:
@@ -69,9 +69,18 @@ class InSitu:
         numbers = {key: np.array([float(_number(self.network, key))]) for key in tunable}
         drive = {key: np.zeros(1) for key in tunable}
         self.state = SimpleNamespace(parameters=numbers, drive=drive, version=0, inputs={})
-        places = [f"{name}.{port.name}" for name in self._nodes for port in self.network.nodes[name].ports]
-        places += [f"{name}.out" for name in self._lasers.values()]
-        self._probes = [Probe(place, "arriving", reduce_time="final", name=place) for place in places]
+        self._nodes = list(dict.fromkeys(key.rpartition(".")[0] for keys in self._groups.values() for key in keys))
+        self._probes: list[Probe] = []
+        held = {name: Step(np.zeros(batch, complex)) for name in self._lasers.values()}
+        plan = compile_network(
+            self.network.changed({f"{name}.waveform": wave for name, wave in held.items()}), dt, reference_power=1.0
+        )
+        self._retuner: Retuner | None = Retuner(plan, self.network, self._nodes, held)
+        if not self._retuner.fits(self.values):  # nodes joined without delay, or with noise: compile anew each time
+            self._retuner = None
+            places = [f"{name}.{port.name}" for name in self._nodes for port in self.network.nodes[name].ports]
+            places += [f"{name}.out" for name in self._lasers.values()]
+            self._probes = [Probe(place, "arriving", reduce_time="final", name=place) for place in places]
         self.simulation = Simulation(self._plan(), batch=batch, backend=backend, dtype=dtype, seed=seed)
         self.stepper = self.simulation.stepper
         self.bank = PortBank(self, devices, seed=seed)
@@ -114,10 +123,6 @@ class InSitu:
         """Let every device move for ``seconds`` under what its port heard."""
         self.bank.tick(seconds)
 
-    @property
-    def _nodes(self) -> list[str]:
-        return list(dict.fromkeys(key.rpartition(".")[0] for keys in self._groups.values() for key in keys))
-
     def _send(self, ports: Sequence[str], waves: np.ndarray) -> None:
         waves = np.asarray(waves, dtype=complex)
         if waves.shape != (self.batch, len(ports)):
@@ -126,6 +131,9 @@ class InSitu:
             self._sent[port] = waves[:, number]
 
     def _plan(self) -> Any:
+        if self._retuner is not None:
+            sent = {name: self._sent[port] for port, name in self._lasers.items()}
+            return self._retuner.retuned(self.values, sent)
         waveforms = {f"{name}.waveform": Step(self._sent[port]) for port, name in self._lasers.items()}
         network = self.network.changed({**self.values, **waveforms})
         return compile_network(network, self.dt, reference_power=1.0, probes=self._probes)
@@ -134,7 +142,16 @@ class InSitu:
         self.simulation.adopt(self._plan())
         self.simulation.take_probes()
         self.simulation.run(self.settle)
-        self._waves = {name: np.asarray(wave).reshape(-1) for name, wave in self.simulation.take_probes().items()}
+        if self._retuner is None:
+            self._waves = {name: np.asarray(wave).reshape(-1) for name, wave in self.simulation.take_probes().items()}
+            return
+        names = [*self._nodes, *self._lasers.values()]
+        found = self._retuner.arriving(self.simulation.state, self.stepper.to_host, names, self.batch)
+        self._waves = {
+            f"{name}.{port.name}": wave
+            for name, waves in zip(names, found, strict=True)
+            for port, wave in zip(self.network.nodes[name].ports, waves, strict=True)
+        }
 
     def _read(self, ports: Sequence[str]) -> np.ndarray:
         return np.stack([self._waves[f"{self._lasers[port]}.out"] for port in ports], axis=1)
@@ -144,26 +161,11 @@ class InSitu:
 
     def _slopes(self, keys: Sequence[str], attribute: str) -> np.ndarray:
         """dS/dvalue ``[keys, ports, ports]`` of nodes of one kind, by their own law, all at once."""
-        nodes: list[Any] = [self.network.nodes[key.rpartition(".")[0]] for key in keys]
-        now = self.values
-        stacked: dict[str, Any] = {}
-        for about in fields(nodes[0]):
-            names = [f"{key.rpartition('.')[0]}.{about.name}" for key in keys]
-            column = [now.get(name, getattr(node, about.name)) for name, node in zip(names, nodes, strict=True)]
-            if isinstance(column[0], tuple):
-                stacked[about.name] = tuple(np.array(part, float) for part in zip(*column, strict=True))
-            elif about.name != "temperature":
-                stacked[about.name] = np.array(column, float)
-        one, ports = replace(nodes[0], **stacked), len(nodes[0].ports)
+        one = side_by_side(self.network, [key.rpartition(".")[0] for key in keys], self.values)
+        now = getattr(one, attribute)
 
         def law(shift: float) -> np.ndarray:
-            changed = replace(one, **{attribute: stacked[attribute] + shift * STEP})
-            matrix = (
-                changed.matrix((Z,) * ports)
-                if isinstance(one, Memoryless)
-                else changed.scattering((Z,) * ports, 1.0).matrix
-            )
-            return np.asarray(matrix, complex).reshape(-1, *np.shape(matrix)[-2:])[:, :ports, :ports]
+            return matrices(replace(one, **{attribute: now + shift * STEP}))
 
         return np.asarray((8.0 * (law(1.0) - law(-1.0)) - (law(2.0) - law(-2.0))) / (12.0 * STEP))
 

@@ -141,3 +141,25 @@ def test_what_reflects_is_refused():
     with pytest.raises(SubstrateError, match="no number of a linear node"):
         InSitu(net, ["end.in"], [], ["end.theta"], Gradient(1.0), dt=DT, batch=1, settle=2)
     assert Mesh(2, (), (0.0, 0.0)).depth == 0
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+def test_numbers_changed_in_place_are_those_of_a_circuit_compiled_anew(loss, backend):
+    random = np.random.default_rng(5)
+    mesh = random_mesh(4, 6).spread(2, coupling=0.05, loss_db=loss)
+    x, error = waves(random, 3, 4), waves(random, 3, 4)
+    quick = light(mesh, line=Line(2 * DT, loss_db=loss), backend=backend)
+    slow = light(mesh, line=Line(2 * DT, loss_db=loss), backend=backend)
+    assert quick._retuner is not None
+    for _ in range(3):
+        slow._retuner = None  # its plan is compiled anew
+        plan = slow._plan()
+        tuned = quick._plan()
+        for g, row in quick._retuner.at.values():
+            anew, kept = plan.clusters[g], tuned.clusters[g]
+            np.testing.assert_allclose(kept.matrices[kept.which[row]], anew.matrices[anew.which[row]], atol=1e-14)
+        quick.forward(x)
+        quick.backward(error)
+        quick.tick(0.3)
+        for key, value in quick.values.items():
+            slow.state.parameters[key][...] = value
