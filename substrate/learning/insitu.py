@@ -15,7 +15,7 @@ import numpy as np
 from substrate.compile import compile_network
 from substrate.errors import NetworkError
 from substrate.learning.ports import Device, PortBank
-from substrate.learning.retuning import Retuner, Z, matrices, side_by_side
+from substrate.learning.retuning import Z, matrices, retuner, side_by_side
 from substrate.network import Line, Network
 from substrate.nodes.linear import LinearNode
 from substrate.nodes.photonic import LaserSource
@@ -75,16 +75,14 @@ class InSitu:
         plan = compile_network(
             self.network.changed({f"{name}.waveform": wave for name, wave in held.items()}), dt, reference_power=1.0
         )
-        self._retuner: Retuner | None = Retuner(plan, self.network, self._nodes, held)
-        if not self._retuner.fits(self.values):  # nodes joined without delay, or with noise: compile anew each time
-            self._retuner = None
-            places = [f"{name}.{port.name}" for name in self._nodes for port in self.network.nodes[name].ports]
-            places += [f"{name}.out" for name in self._lasers.values()]
+        self._retuner = retuner(plan, self.network, self._nodes, held, self.values)
+        if self._retuner is None:  # compile anew each time, and let probes tell what arrives
+            places = [f"{name}.{port.name}" for name in self._heard for port in self.network.nodes[name].ports]
             self._probes = [Probe(place, "arriving", reduce_time="final", name=place) for place in places]
         self.simulation = Simulation(self._plan(), batch=batch, backend=backend, dtype=dtype, seed=seed)
         self.stepper = self.simulation.stepper
         self.bank = PortBank(self, devices, seed=seed)
-        self._waves: Mapping[str, np.ndarray] = {}
+        self._waves: dict[str, np.ndarray] = {}  # [ports, batch] that reached each node
 
     @property
     def values(self) -> dict[str, float]:
@@ -108,7 +106,7 @@ class InSitu:
         self._run()
         for (_, attribute), keys in self._groups.items():
             slope = self._slopes(keys, attribute)
-            waves = np.stack([self._at(key.rpartition(".")[0]) for key in keys])  # [keys, ports, batch]
+            waves = np.stack([self._waves[key.rpartition(".")[0]] for key in keys])  # [keys, ports, batch]
             # The total wave holds both directions; a node without reflections couples the one to the other only.
             product = np.einsum("kib,kij,kjb->k", waves, slope, waves) / self.batch
             for key, value in zip(keys, product.real, strict=True):
@@ -138,26 +136,25 @@ class InSitu:
         network = self.network.changed({**self.values, **waveforms})
         return compile_network(network, self.dt, reference_power=1.0, probes=self._probes)
 
+    @property
+    def _heard(self) -> list[str]:
+        """Nodes at which the arriving waves are needed."""
+        return [*self._nodes, *self._lasers.values()]
+
     def _run(self) -> None:
         self.simulation.adopt(self._plan())
         self.simulation.take_probes()
         self.simulation.run(self.settle)
-        if self._retuner is None:
-            self._waves = {name: np.asarray(wave).reshape(-1) for name, wave in self.simulation.take_probes().items()}
+        if self._retuner is not None:
+            self._waves = self._retuner.arriving(self.simulation.state, self.stepper.to_host, self.batch)
             return
-        names = [*self._nodes, *self._lasers.values()]
-        found = self._retuner.arriving(self.simulation.state, self.stepper.to_host, names, self.batch)
-        self._waves = {
-            f"{name}.{port.name}": wave
-            for name, waves in zip(names, found, strict=True)
-            for port, wave in zip(self.network.nodes[name].ports, waves, strict=True)
-        }
+        seen = self.simulation.take_probes()
+        for name in self._heard:
+            ports = self.network.nodes[name].ports
+            self._waves[name] = np.stack([np.asarray(seen[f"{name}.{port.name}"]).reshape(-1) for port in ports])
 
     def _read(self, ports: Sequence[str]) -> np.ndarray:
-        return np.stack([self._waves[f"{self._lasers[port]}.out"] for port in ports], axis=1)
-
-    def _at(self, node: str) -> np.ndarray:
-        return np.stack([self._waves[f"{node}.{port.name}"] for port in self.network.nodes[node].ports])
+        return np.stack([self._waves[self._lasers[port]][0] for port in ports], axis=1)
 
     def _slopes(self, keys: Sequence[str], attribute: str) -> np.ndarray:
         """dS/dvalue ``[keys, ports, ports]`` of nodes of one kind, by their own law, all at once."""
