@@ -96,7 +96,7 @@ def draw(lines: list[int], by_lines: list[float], steps: list[int], by_steps: li
     axes[1].set(xlabel="lines")
     axes[1].axvline(2 * 2**20 / (2 * DELAY * 8), color="0.6", ls=":", lw=1.0)
     axes[1].annotate(
-        "2 MiB of cells", (2 * 2**20 / (2 * DELAY * 8), 6.0), fontsize=8, color="0.4", ha="right", rotation=90
+        "2 MiB of cells", (2 * 2**20 / (2 * DELAY * 8), 6.0), fontsize=8, color="0.4", ha="right", va="top", rotation=90
     )
     for axis in axes:
         axis.grid(alpha=0.3, which="both", lw=0.4)

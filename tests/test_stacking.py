@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from substrate import Line, Network, Simulation, SubstrateError, compile_network
 from substrate.circuit_run import run_beside, run_circuit
 from substrate.cli.sweep import do_runs
 from substrate.netfile import parse_netfile
+from substrate.nodes import Resistor
 from substrate.record import RunReader
 from substrate.studies import plan_runs
 from substrate.studies.description import parse_study
@@ -124,3 +126,11 @@ def test_a_study_names_file_and_sample_of_each_run(tmp_path) -> None:
     assert [json.loads(sample["overrides"])[0] for sample in samples] == [
         t.overrides[0] for t in tasks if "-5" not in t.overrides[0]
     ]
+
+
+def test_too_few_seeds_are_told_before_the_run() -> None:
+    """A seed for each sample of the batch, or one for all."""
+    net = Network()
+    net.connect(net.add(Resistor(50.0), "a"), net.add(Resistor(50.0), "b"), Line(1e-12))
+    with pytest.raises(SubstrateError, match="1 seeds are too few for the 2 samples.*give one seed for each sample"):
+        Simulation(compile_network(net, 1e-12), batch=2, seed=(1,))

@@ -8,7 +8,7 @@ import numpy as np
 
 from substrate.errors import BackendError, NetworkError
 from substrate.memory import require_memory
-from substrate.noise import Seed
+from substrate.noise import Seed, own_seeds
 from substrate.plan import Plan, State
 
 MODULES = {"reference": "substrate.backends.reference", "cpu": "substrate.backends.cpu"}
@@ -58,10 +58,12 @@ def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: Seed, b
     """A stepper of ``plan`` on backend ``name`` for ``batch`` samples side by side, all waves at rest.
 
     ``dtype`` is float32 or float64; ``seed`` keys all noise; ``batch_offset`` is the index of the first sample when a
-    larger batch is split. Raises BackendError.
+    larger batch is split. Raises BackendError, and ConfigError for too few seeds.
     """
     if name not in MODULES:
         raise BackendError(f"There is no backend {name!r}; the backends are {', '.join(MODULES)}")
+    if isinstance(seed, tuple):
+        own_seeds(seed, batch, batch_offset)  # too few are told before the run, not at the first draw
     module = importlib.import_module(MODULES[name])
     stepper: Stepper = module.Stepper(plan, batch=batch, dtype=np.dtype(dtype), seed=seed, batch_offset=batch_offset)
     return stepper

@@ -236,7 +236,10 @@ def add_normals(cells: Array, scale: npt.ArrayLike, seed: Seed, source: int, ste
 def own_seeds(seeds: tuple[int, ...], batch: int, batch_offset: int = 0) -> tuple[int, ...]:
     """The seeds of the samples ``batch_offset ...`` of a batch; raises ConfigError where there are fewer."""
     if batch_offset + batch > len(seeds):
-        raise ConfigError(f"noise: {len(seeds)} seeds are too few for samples up to {batch_offset + batch}")
+        raise ConfigError(
+            f"noise: {len(seeds)} seeds are too few for the {batch_offset + batch} samples of the batch; give one seed "
+            "for each sample, or a single one for all"
+        )
     return seeds[batch_offset : batch_offset + batch]
 
 

@@ -51,8 +51,9 @@ def run_study(
 
     ``worker`` runs in ``jobs`` local processes or on the Dask cluster at ``scheduler``, which must see the same files.
     A worker that is killed loses its current run only, which another does again; a run that fails twice by taking its
-    worker down, or raises, becomes a row with its reason. ``beside`` does several runs at once, side by side; which
-    ones depends on the study alone, so that the table does not depend on the workers. ``about`` names what must not
+    worker down, or raises, becomes a row with its reason. ``beside`` does several runs at once, side by side, which a
+    killed worker loses together; which ones depends on the study alone, so that the table does not depend on the
+    workers. ``about`` names what must not
     change between a study and its ``resume``. Raises ConfigError.
     """
     rows = _begin(folder, about, resume)
