@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from substrate.backends import MODULES
+from tests.tools.emulated_gpu import compiler
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -20,6 +23,9 @@ def _cache_of_compiled_loops() -> str:
 os.environ.setdefault("NUMBA_CACHE_DIR", _cache_of_compiled_loops())
 
 REQUIRE_GPU = os.environ.get("SUBSTRATE_REQUIRE_GPU") == "1"
+
+if compiler():  # the GPU's own host code and kernels, on this CPU: one more backend for every test
+    MODULES["emulated"] = "tests.tools.emulated_gpu"
 
 # The first example of a property may compile a kernel, so a deadline would measure the compiler. In CI the examples
 # are the same every time: a red run can be repeated.

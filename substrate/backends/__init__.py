@@ -11,7 +11,11 @@ from substrate.memory import require_memory
 from substrate.noise import Seed, own_seeds
 from substrate.plan import Plan, State
 
-MODULES = {"reference": "substrate.backends.reference", "cpu": "substrate.backends.cpu"}
+MODULES = {
+    "reference": "substrate.backends.reference",
+    "cpu": "substrate.backends.cpu",
+    "gpu": "substrate.backends.gpu",  # where there is a CUDA device; asked for, it says itself why not
+}
 
 
 class Stepper(Protocol):
@@ -41,6 +45,9 @@ class Stepper(Protocol):
     def settle_ports(self, new: Any, values: Any, drive: Any, absorbed: Any) -> None:
         """Take over the devices' ``new`` values: ``absorbed += drive * (new - values); values = new`` (flat arrays)."""
 
+    def cell_normals(self, seed: int, source: int, step: int, count: int, like: Any) -> Any:
+        """Standard normals ``[count, *cells]`` as :func:`substrate.noise.cell_normals` for an array of cells."""
+
     def to_host(self, array: Any) -> np.ndarray:
         """A NumPy copy of an array of the state."""
 
@@ -51,7 +58,9 @@ def available() -> list[str]:
     >>> "cpu" in available()
     True
     """
-    return list(MODULES)
+    from substrate.backends.gpu_cuda import missing
+
+    return [name for name in MODULES if name != "gpu" or not missing()]
 
 
 def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: Seed, batch_offset: int = 0) -> Stepper:
@@ -91,12 +100,15 @@ def power_cells(plan: Plan, cells: Any, batch: int) -> list[Any]:
     return [cells[..., a:b] for a, b, c in zip(ends, ends[1:], plan.classes, strict=False) if not c.hidden]
 
 
-def new_state(xp: Any, plan: Plan, batch: int, dtype: Any) -> State:
-    """The state at step zero: lines empty, parameters at their initial values, inputs zero."""
+def new_state(xp: Any, plan: Plan, batch: int, dtype: Any, require: Any = require_memory) -> State:
+    """The state at step zero: lines empty, parameters at their initial values, inputs zero.
+
+    ``require(bytes, what, way_out)`` refuses what the memory that ``xp`` allocates in cannot hold.
+    """
     parts, dtype = (2 if np.dtype(dtype).kind == "c" else 1), np.zeros(0, dtype).real.dtype
     state = State(step=0, cells=[], parameters={}, drive={}, inputs={}, ledger=np.zeros((0, 0)))
     sizes = [2 * c.rows * c.steps * batch for c in plan.classes]
-    require_memory(
+    require(
         float(sum(sizes)) * parts * dtype.itemsize,
         f"The lines, for a batch of {batch},",
         "raise dt, or split the batch",

@@ -13,7 +13,7 @@ from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
 from substrate.backends.echo import recall
 from substrate.errors import BackendError
 from substrate.losses import loss_named
-from substrate.noise import Seed
+from substrate.noise import Seed, cell_normals
 from substrate.plan import (
     INJECTED,
     LINES,
@@ -131,6 +131,10 @@ class Stepper:
         from substrate.backends.cpu_kernels import settle_ports
 
         settle_ports(new, values, drive, absorbed)
+
+    def cell_normals(self, seed: int, source: int, step: int, count: int, like: np.ndarray) -> np.ndarray:
+        """Standard normals of device cells."""
+        return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)
 
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of an array of the state."""

@@ -7,15 +7,11 @@ import numpy as np
 from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
 from substrate.backends.cpu_pace import Pace
 from substrate.backends.cpu_program import TILE, build_program
-from substrate.backends.waveform_samples import samplers
+from substrate.backends.waveform_samples import Ahead, longest_call
 from substrate.noise import Seed, fill_normals, thermal_variance
 from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
 
 PARALLEL_FROM = 65_536  # numbers scattered per block below which waking a second thread costs more than it saves
-WAVEFORM_CHUNK = 4096  # steps of source waveforms sampled at once
-BUFFER = 1 << 20  # numbers that sources feed in and probes see in one call, unless a single block has more
-LONGEST_RECORD = 1 << 14  # steps in one call, at most
-LONGEST_CALL = 1 << 28  # numbers scattered in one call, so that a run can be stopped
 
 
 class Inputs:
@@ -30,33 +26,20 @@ class Inputs:
         self.noise = [drive for drive in plan.drives if drive.drive.waveform is None]
         variance = [thermal_variance(d.drive.temperature, plan.dt, plan.reference_power) for d in self.noise]
         self.sigma = np.sqrt(np.array(variance, float)).astype(dtype)  # of each quadrature, where waves are envelopes
-        self.samplers = samplers(plan, batch, seed, batch_offset)
+        self.ahead = Ahead(plan, parts, batch, dtype, seed, batch_offset)
         self.block = np.zeros((parts, len(plan.drives), longest, batch), dtype)
-        self.ahead = np.zeros((parts, len(self.waves), 0, 1), dtype)
-        self.ahead_start = 0
 
     def prepare(self, step: int, steps: int) -> None:
         """Fill the first ``steps`` steps of ``block [parts, drives, longest, batch]`` for a call that begins at
         ``step``."""
         block = self.block[:, :, :steps]
         if self.waves:
-            if not self.ahead_start <= step <= step + steps <= self.ahead_start + self.ahead.shape[2]:
-                # A circuit that is soon adopted by another plan throws the rest away: a little at first, then more.
-                self._sample(step, max(steps, min(WAVEFORM_CHUNK, 4 * self.ahead.shape[2])))
-            start = step - self.ahead_start
-            block[:, : len(self.waves)] = self.ahead[:, :, start : start + steps]
+            block[:, : len(self.waves)] = self.ahead.take(step, steps)
         if self.sigma.any():
             xi = np.empty((self.parts * len(self.noise), steps, self.batch), self.dtype)
             fill_normals(xi, self.seed, self.plan.drive_noise_source, step, self.batch_offset)
             xi = xi.reshape(self.parts, len(self.noise), steps, self.batch)
             block[:, len(self.waves) :] = xi * self.sigma[:, None, None]
-
-    def _sample(self, step: int, steps: int) -> None:
-        rows = [np.atleast_2d(sampler(step, steps).T).T for sampler in self.samplers]
-        width = max(row.shape[1] for row in rows)
-        values = np.stack([np.broadcast_to(row, (steps, width)) for row in rows])
-        parts = [values.real, values.imag] if self.parts == 2 else [values.real]
-        self.ahead, self.ahead_start = np.stack(parts).astype(self.dtype), step
 
 
 class CircuitStepper:
@@ -70,7 +53,8 @@ class CircuitStepper:
         parts, dtype = state.arena.shape[0], state.arena.dtype
         if plan.clusters:
             self.program, self.owner = build_program(plan, parts, batch, dtype)
-        self.longest = _longest(plan, batch, parts)
+        # Nodes outside the circuit part and nonlinear clusters need every block.
+        self.longest = longest_call(plan, batch, parts, bool(plan.nodes or plan.nonlinear))
         self.inputs = Inputs(plan, parts, batch, dtype, seed, batch_offset, self.longest)
         self.seen = np.zeros((parts, plan.observed, self.longest, batch), dtype)
         self.memory = _flat_memory(state, parts, dtype)
@@ -157,16 +141,6 @@ class CircuitStepper:
             (np.add if probe.quantity == "voltage" else np.subtract)(a[part], b[part], out=to)
             to *= probe.scale
         return out[None]
-
-
-def _longest(plan: Plan, batch: int, parts: int) -> int:
-    """A whole number of blocks, as many as the buffer of sources and probes holds, and one at least."""
-    if plan.nodes or plan.nonlinear or any(probe.line >= 0 for probe in plan.probes):
-        return plan.block  # nodes outside the circuit part, nonlinear clusters and probes inside lines need every block
-    numbers = parts * batch * (len(plan.drives) + plan.observed) * plan.block
-    cells = parts * batch * sum(c.rows for c in plan.classes) * plan.block
-    blocks = min(BUFFER // max(1, numbers), LONGEST_CALL // max(1, cells), LONGEST_RECORD // plan.block)
-    return max(1, blocks) * plan.block
 
 
 def _flat_memory(state: State, parts: int, dtype: np.dtype) -> np.ndarray:

@@ -10,7 +10,7 @@ from substrate.backends.reference_circuit import step_circuit
 from substrate.backends.reference_functions import PHI, SLOPE, error_wave
 from substrate.backends.reference_nonlinear import stored_energy
 from substrate.backends.reference_reciprocal import KERNELS as RECIPROCAL
-from substrate.noise import Seed, normals
+from substrate.noise import Seed, cell_normals, normals
 from substrate.plan import (
     INJECTED,
     LINES,
@@ -79,6 +79,10 @@ class Stepper:
         for i in range(len(values)):
             absorbed[i] += drive[i] * (new[i] - values[i])
             values[i] = new[i]
+
+    def cell_normals(self, seed: int, source: int, step: int, count: int, like: np.ndarray) -> np.ndarray:
+        """Standard normals of device cells."""
+        return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)
 
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of an array of the state."""

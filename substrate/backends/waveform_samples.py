@@ -1,4 +1,4 @@
-"""Samples of the waveforms of a plan, noise included, in amplitude units; the host makes them for every backend."""
+"""What a circuit is fed with and how long it may run alone: waveforms sampled by the host for every backend, calls."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,48 @@ from substrate.noise import Seed
 from substrate.noisy import SLOTS, Stream, sampler
 from substrate.plan import Plan, ScaledDrive
 from substrate.stacking import SideBySide
+
+WAVEFORM_CHUNK = 4096  # steps of source waveforms sampled at once
+BUFFER = 1 << 20  # numbers that sources feed in and probes see in one call, unless a single block has more
+LONGEST_RECORD = 1 << 14  # steps in one call, at most
+LONGEST_CALL = 1 << 28  # numbers scattered in one call, so that a run can be stopped
+
+
+class Ahead:
+    """Waveforms of a plan, sampled some way ahead."""
+
+    def __init__(self, plan: Plan, parts: int, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int) -> None:
+        self.parts, self.dtype = parts, dtype
+        self.samplers = samplers(plan, batch, seed, batch_offset)
+        self.values = np.zeros((parts, len(self.samplers), 0, 1), dtype)
+        self.start = 0
+
+    def take(self, step: int, steps: int) -> np.ndarray:
+        """Values ``[parts, waveforms, steps, batch or 1]`` from step ``step`` on."""
+        if not self.start <= step <= step + steps <= self.start + self.values.shape[2]:
+            # A circuit that is soon adopted by another plan throws the rest away: a little at first, then more.
+            self._sample(step, max(steps, min(WAVEFORM_CHUNK, 4 * self.values.shape[2])))
+        return self.values[:, :, step - self.start : step - self.start + steps]
+
+    def _sample(self, step: int, steps: int) -> None:
+        rows = [np.atleast_2d(sampler(step, steps).T).T for sampler in self.samplers]
+        width = max(row.shape[1] for row in rows)
+        values = np.stack([np.broadcast_to(row, (steps, width)) for row in rows])
+        parts = [values.real, values.imag] if self.parts == 2 else [values.real]
+        self.values, self.start = np.stack(parts).astype(self.dtype), step
+
+
+def longest_call(plan: Plan, batch: int, parts: int, every_block: bool) -> int:
+    """A whole number of blocks, as many as the buffer of sources and probes holds, and one at least.
+
+    ``every_block``: whether something outside the circuit part must be done between two blocks.
+    """
+    if every_block or any(probe.line >= 0 for probe in plan.probes):  # probes inside lines look at every block
+        return plan.block
+    numbers = parts * batch * (len(plan.drives) + plan.observed) * plan.block
+    cells = parts * batch * sum(c.rows for c in plan.classes) * plan.block
+    blocks = min(BUFFER // max(1, numbers), LONGEST_CALL // max(1, cells), LONGEST_RECORD // plan.block)
+    return max(1, blocks) * plan.block
 
 
 def samplers(plan: Plan, batch: int, seed: Seed, batch_offset: int) -> list[Callable[[int, int], np.ndarray]]:

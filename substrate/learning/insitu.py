@@ -14,6 +14,7 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.errors import NetworkError
+from substrate.learning.host_ports import HostPorts
 from substrate.learning.ports import Device, PortBank
 from substrate.learning.retuning import Z, matrices, retuner, side_by_side
 from substrate.network import Line, Network
@@ -80,7 +81,7 @@ class InSitu:
             places = [f"{name}.{port.name}" for name in self._heard for port in self.network.nodes[name].ports]
             self._probes = [Probe(place, "arriving", reduce_time="final", name=place) for place in places]
         self.simulation = Simulation(self._plan(), batch=batch, backend=backend, dtype=dtype, seed=seed)
-        self.stepper = self.simulation.stepper
+        self.stepper = HostPorts()  # of the few numbers that are tuned
         self.bank = PortBank(self, devices, seed=seed)
         self._waves: dict[str, np.ndarray] = {}  # [ports, batch] that reached each node
 
@@ -146,7 +147,7 @@ class InSitu:
         self.simulation.take_probes()
         self.simulation.run(self.settle)
         if self._retuner is not None:
-            self._waves = self._retuner.arriving(self.simulation.state, self.stepper.to_host, self.batch)
+            self._waves = self._retuner.arriving(self.simulation.state, self.simulation.stepper.to_host, self.batch)
             return
         seen = self.simulation.take_probes()
         for name in self._heard:

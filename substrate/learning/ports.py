@@ -109,12 +109,14 @@ class PortBank:
 
     def _group(self, device: Device, names: list[str], columns: Sequence[str]) -> PortGroup:
         """Make the cells of a group and let the simulation's parameters and drives be views of them."""
-        state, xp = self.simulation.state, self.simulation.stepper.xp
-        initial = xp.concatenate([state.parameters[name].ravel() for name in names])
+        state, xp, host = self.simulation.state, self.simulation.stepper.xp, self.simulation.stepper.to_host
+        initial = np.concatenate([host(state.parameters[name]).ravel() for name in names])
         low, high = device.clip_range()
-        initial = xp.clip(initial, low, high).astype(initial.dtype)
-        source = DEVICE_NOISE + 2 * len(self.groups)
-        cells = device.create(initial, self._normals(source, 0, device.initial_normals, initial))
+        initial = np.clip(initial, low, high).astype(initial.dtype)
+        source, count = DEVICE_NOISE + 2 * len(self.groups), device.initial_normals
+        xi = cell_normals(self.seed, source, 0, count, initial.shape, dtype=initial.dtype.type) if count else None
+        # Cells are made on the host, once, and move where the waves are.
+        cells = {name: xp.asarray(array) for name, array in device.create(initial, xi).items()}
         for counter in getattr(device, "counters", ()):
             if counter.name.rpartition(".")[2] in columns:
                 cells[counter.name] = xp.zeros(initial.shape)
@@ -135,12 +137,6 @@ class PortBank:
         state.version += 1
         return group
 
-    def _normals(self, source: int, step: int, count: int, like: Array) -> Array | None:
-        if count == 0:
-            return None
-        xi = cell_normals(self.seed, source, step, count, like.shape, dtype=like.dtype.type)
-        return self.simulation.stepper.xp.asarray(xi)
-
     def tick(self, seconds: float) -> None:
         """Move every device by ``seconds`` under the drive its port has just heard."""
         stepper = self.simulation.stepper
@@ -149,7 +145,8 @@ class PortBank:
                 stepper.move_resistors(group.values, group.drive, group.resistor_rate * seconds, group.absorbed)
                 continue
             source = DEVICE_NOISE + 2 * index + 1
-            xi = self._normals(source, self.ticks, group.device.normals, group.values)
+            count = group.device.normals
+            xi = stepper.cell_normals(self.seed, source, self.ticks, count, group.values) if count else None
             if group.books is not None:
                 group.books.foresee(stepper.xp, group.state, group.drive, seconds)
             group.device.advance(stepper.xp, group.state, group.drive, seconds, xi)
@@ -200,7 +197,8 @@ class PortBank:
                 return place[name]
         xp = self.simulation.stepper.xp
         if name in WAVES:
-            return port_wave(name, group.drive, kept["flow"], port_resistance(group.device, group.drive, kept["flow"]))
+            drive, flow = (self.simulation.stepper.to_host(array) for array in (group.drive, kept["flow"]))
+            return port_wave(name, drive, flow, port_resistance(group.device, drive, flow))
         if name == "saturated":
             return group.device.saturated(xp, group.state)  # type: ignore[attr-defined]
         if name == "wear":

@@ -29,7 +29,7 @@ def heard(network, x, y, steps, **options):
     simulation.run(steps)
     simulation.listen(1)
     assert simulation.take_ledger().residual < 1e-12
-    return {name: -drive for name, drive in simulation.state.drive.items()}
+    return {name: -simulation.stepper.to_host(drive) for name, drive in simulation.state.drive.items()}
 
 
 def test_linear_network_settles_to_backprop():

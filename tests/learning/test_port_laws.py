@@ -33,7 +33,7 @@ def efforts(bank, simulation, ticks):
     heard = []
     for _ in range(ticks):
         settled(simulation)
-        heard.append(-bank.groups[0].drive.copy())
+        heard.append(-simulation.stepper.to_host(bank.groups[0].drive))
         bank.tick(DT)
     return np.array(heard)
 

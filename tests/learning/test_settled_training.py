@@ -41,12 +41,13 @@ def test_each_batch_moves_the_devices_by_the_exact_gradient(backend):
     shown = presenter(network, backend, settle=8000 * DT, tolerance=1e-12)
     for _ in range(3):
         x, y = rng.normal(size=(4, 5)), rng.normal(size=(4, 3))
-        before = {name: np.array(value) for name, value in shown.simulation.state.parameters.items()}
+        host = shown.simulation.stepper.to_host
+        before = {name: host(value) for name, value in shown.simulation.state.parameters.items()}
         books = shown.present(x, y)
         share = 0.4 * (1.0 - shown.gate_opened / shown.timing.dwell)
         exact = Backprop(network).gradient(before, x, y)[1]
         for name, value in shown.simulation.state.parameters.items():
-            np.testing.assert_allclose(value - before[name], -share * exact[name], rtol=0, atol=1e-9)
+            np.testing.assert_allclose(host(value) - before[name], -share * exact[name], rtol=0, atol=1e-9)
         assert shown.residual <= 1e-12 and 100 < shown.gate_opened < 8000
         assert books.residual < 1e-9
 
