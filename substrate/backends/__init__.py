@@ -45,6 +45,9 @@ class Stepper(Protocol):
     def settle_ports(self, new: Any, values: Any, drive: Any, absorbed: Any) -> None:
         """Take over the devices' ``new`` values: ``absorbed += drive * (new - values); values = new`` (flat arrays)."""
 
+    def advance(self, device: Any, state: dict[str, Any], drive: Any, seconds: float, xi: Any) -> Any:
+        """Move device cells by ``seconds``, in place; returns their new values."""
+
     def cell_normals(self, seed: int, source: int, step: int, count: int, like: Any) -> Any:
         """Standard normals ``[count, *cells]`` as :func:`substrate.noise.cell_normals` for an array of cells."""
 

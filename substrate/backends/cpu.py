@@ -132,6 +132,11 @@ class Stepper:
 
         settle_ports(new, values, drive, absorbed)
 
+    def advance(self, device: Any, state: dict[str, np.ndarray], drive: np.ndarray, seconds: float, xi: Any) -> Any:
+        """Move device cells by their own law; returns their new values."""
+        device.advance(np, state, drive, seconds, xi)
+        return device.value(np, state)
+
     def cell_normals(self, seed: int, source: int, step: int, count: int, like: np.ndarray) -> np.ndarray:
         """Standard normals of device cells."""
         return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)

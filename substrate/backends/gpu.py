@@ -7,6 +7,7 @@ import numpy as np
 from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.gpu_circuit import DeviceCircuit
 from substrate.backends.gpu_device import Device, Operation
+from substrate.backends.gpu_laws import Laws
 from substrate.backends.gpu_passes import MATCHED
 from substrate.backends.gpu_program import Program
 from substrate.backends.gpu_reciprocal import RECIPROCAL, Factor
@@ -40,6 +41,7 @@ class Stepper:
         self.clock, self.drive_scale = xp.zeros(2, dtype=np.int64), xp.zeros(1)
         self.ledger = xp.zeros(max(1, self.state.ledger.size))
         self.sums = xp.zeros((2 * len(plan.signals) + 2 * len(plan.departures) + 1) * device.most_blocks)
+        self.laws = Laws(device)
         self._noise(seed, batch_offset)
         self._buffers()
         self.factors: dict[str, Factor] = {}
@@ -103,6 +105,14 @@ class Stepper:
         """Take over new device values and book what the cells absorbed."""
         new = self.xp.ascontiguousarray(new.astype(values.dtype, copy=False))
         self.device.launch("settle_ports", values.size, new, values, drive, absorbed, values.size)()
+
+    def advance(self, device: Any, state: dict[str, Any], drive: Any, seconds: float, xi: Any) -> Any:
+        """Move device cells by one kernel written from their law, or by array operations where it cannot be written."""
+        value = self.laws.advance(device, state, drive, seconds, xi)
+        if value is not None:
+            return value
+        device.advance(self.xp, state, drive, seconds, xi)
+        return device.value(self.xp, state)
 
     def cell_normals(self, seed: int, source: int, step: int, count: int, like: Any) -> Any:
         """Standard normals of device cells, made where they are."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from substrate.backends.gpu_device import Device, Launch, Operation
-from substrate.backends.gpu_kernels import options, source
+from substrate.backends.gpu_kernels import options, prelude, source
 from substrate.errors import BackendError
 
 THREADS = 256  # of a block
@@ -26,7 +26,13 @@ def missing() -> str:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"CuPy finds no CUDA device ({error}); `nvidia-smi` shows what the driver sees"
-    return "" if count else "CuPy is installed, but there is no CUDA device"
+    if not count:
+        return "CuPy is installed, but there is no CUDA device"
+    try:
+        from cupy import cublas  # noqa: F401
+    except ImportError as error:
+        return f"CuPy finds no cuBLAS ({error}); `pip install 'wave-substrate[gpu]'` brings it"
+    return ""
 
 
 def device(dtype: Any) -> "CudaDevice":
@@ -86,7 +92,14 @@ class CudaDevice(Device):
 
     def kernel(self, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
         """See :class:`Device`."""
-        function = _module(self.real, self.parts, self.number).get_function(name)
+        return self._runner(_module(self.real, self.parts, self.number).get_function(name))
+
+    def compile(self, text: str, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
+        """See :class:`Device`."""
+        code = prelude() + text
+        return self._runner(self.xp.RawModule(code=code, options=options(self.real, self.parts)).get_function(name))
+
+    def _runner(self, function: Any) -> Callable[[int, int, tuple[Any, ...]], None]:
         stream = self.stream
 
         def run(grid: int, block: int, arguments: tuple[Any, ...]) -> None:

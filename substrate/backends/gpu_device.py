@@ -44,6 +44,10 @@ class Device(ABC):
         """The compiled kernel, called with blocks, threads of a block, and arguments."""
 
     @abstractmethod
+    def compile(self, text: str, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
+        """The kernel ``name`` of a text that follows the prelude, called as :meth:`kernel`."""
+
+    @abstractmethod
     def pointer(self, array: Any) -> int:
         """Where an array begins in the device's memory."""
 

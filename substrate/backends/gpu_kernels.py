@@ -20,6 +20,11 @@ def source() -> str:
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in FILES)
 
 
+def prelude() -> str:
+    """What a kernel written later needs: types, and how threads share items."""
+    return Path(__file__).with_name("kernels").joinpath(FILES[0]).read_text(encoding="utf-8")
+
+
 def options(real: str, parts: int) -> tuple[str, ...]:
     """What the compiler is told. A multiply and an add stay two roundings, which the bits of the noise rest on.
 
@@ -46,8 +51,13 @@ def signatures() -> dict[str, tuple[str, ...]]:
     >>> signatures()["advance_clock"]
     ('i64*', 'i64')
     """
+    return signatures_of(source())
+
+
+def signatures_of(text: str) -> dict[str, tuple[str, ...]]:
+    """The same of any text."""
     found = {}
-    for name, arguments in KERNEL.findall(source()):
+    for name, arguments in KERNEL.findall(text):
         types = [re.sub(r"\s*\w+$", "", text.strip()).removeprefix("const ") for text in arguments.split(",")]
         found[name] = tuple(kind.replace(" ", "") for kind in types)
     return found

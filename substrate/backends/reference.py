@@ -80,6 +80,11 @@ class Stepper:
             absorbed[i] += drive[i] * (new[i] - values[i])
             values[i] = new[i]
 
+    def advance(self, device: Any, state: dict[str, np.ndarray], drive: np.ndarray, seconds: float, xi: Any) -> Any:
+        """Move device cells by their own law; returns their new values."""
+        device.advance(np, state, drive, seconds, xi)
+        return device.value(np, state)
+
     def cell_normals(self, seed: int, source: int, step: int, count: int, like: np.ndarray) -> np.ndarray:
         """Standard normals of device cells."""
         return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)

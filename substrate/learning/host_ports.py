@@ -27,6 +27,11 @@ class HostPorts:
         absorbed += drive * (new - values)
         values[...] = new
 
+    def advance(self, device: Any, state: dict[str, np.ndarray], drive: np.ndarray, seconds: float, xi: Any) -> Any:
+        """Move device cells by their own law; returns their new values."""
+        device.advance(np, state, drive, seconds, xi)
+        return device.value(np, state)
+
     def cell_normals(self, seed: int, source: int, step: int, count: int, like: Any) -> np.ndarray:
         """Standard normals of device cells."""
         return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)

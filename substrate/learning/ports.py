@@ -149,8 +149,7 @@ class PortBank:
             xi = stepper.cell_normals(self.seed, source, self.ticks, count, group.values) if count else None
             if group.books is not None:
                 group.books.foresee(stepper.xp, group.state, group.drive, seconds)
-            group.device.advance(stepper.xp, group.state, group.drive, seconds, xi)
-            new = group.device.value(stepper.xp, group.state)
+            new = stepper.advance(group.device, group.state, group.drive, seconds, xi)
             if group.books is not None:
                 group.books.settle(stepper.xp, group.state, new, group.values, group.drive, seconds)
             stepper.settle_ports(new, group.values, group.drive, group.absorbed)

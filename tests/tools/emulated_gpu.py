@@ -18,7 +18,7 @@ import numpy as np
 
 from substrate.backends import gpu
 from substrate.backends.gpu_device import Device, Operation
-from substrate.backends.gpu_kernels import signatures, source
+from substrate.backends.gpu_kernels import prelude, signatures, signatures_of, source
 from tests.tools.strict_arrays import DeviceArray, StrictModule
 
 HERE = Path(__file__).parent
@@ -31,10 +31,10 @@ def compiler() -> str | None:
     return shutil.which("g++")
 
 
-def program_text() -> str:
+def program_text(text: str = "") -> str:
     """The kernels, and for each a function that takes its arguments one by one from where they lie."""
-    lines = ['#include "cuda_on_cpu.h"', source()]
-    for name, types in signatures().items():
+    lines = ['#include "cuda_on_cpu.h"', text or source()]
+    for name, types in signatures_of(text).items() if text else signatures().items():
         call = ", ".join(f"*({kind}*)arguments[{i}]" for i, kind in enumerate(types))
         lines.append(f"static void call_{name}(void** arguments) {{ {name}({call}); }}")
         lines.append(
@@ -47,7 +47,11 @@ def program_text() -> str:
 @cache
 def library(real: str, parts: int, *flags: str) -> ctypes.CDLL:
     """The kernels of a variant, compiled once for a state of their text."""
-    text = program_text()
+    return built(program_text(), real, parts, *flags)
+
+
+def built(text: str, real: str, parts: int, *flags: str) -> ctypes.CDLL:
+    """A text compiled and loaded."""
     stamp = text + (HERE / "cuda_on_cpu.h").read_text() + " ".join((real, str(parts), *FLAGS, *flags))
     found = FOLDER / f"kernels-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.so"
     if not found.exists():
@@ -73,8 +77,13 @@ class EmulatedDevice(Device):
         self.launches = 0
 
     def kernel(self, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
-        function = getattr(self.library, f"run_{name}")
+        return self._runner(name, getattr(self.library, f"run_{name}"))
 
+    def compile(self, text: str, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
+        made = built(program_text(prelude() + text), self.real, self.parts, "-O1")
+        return self._runner(name, getattr(made, f"run_{name}"))
+
+    def _runner(self, name: str, function: Any) -> Callable[[int, int, tuple[Any, ...]], None]:
         def run(grid: int, block: int, arguments: tuple[Any, ...]) -> None:
             self.launches += 1
             words = [_word(value) for value in arguments]

@@ -38,6 +38,12 @@ struct End {
 __device__ inline i64 first_item() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ inline i64 all_threads() { return (i64)gridDim.x * blockDim.x; }
 
+// Infinity, which plain CUDA C++ has no name for.
+__device__ inline double no_end() {
+    union { u64 bits; double value; } infinity = {0x7FF0000000000000ull};
+    return infinity.value;
+}
+
 // The sum over a block of threads, in an order that depends on nothing but their number, into *target.
 __device__ inline void block_sum(double value, double* target) {
     __shared__ double sums[MOST_THREADS];

@@ -17,10 +17,6 @@ struct Column {
     __device__ double& operator[](i64 i) const { return first[i * stride]; }
 };
 
-__device__ inline double no_end() {
-    union { u64 bits; double value; } infinity = {0x7FF0000000000000ull};
-    return infinity.value;
-}
 __device__ inline double smaller(double a, double b) { return a < b ? a : b; }
 __device__ inline double larger(double a, double b) { return a > b ? a : b; }
 __device__ inline bool is_finite(double x) { return x - x == 0.0; }

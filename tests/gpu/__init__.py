@@ -1,0 +1,1 @@
+"""The GPU backend on machines without a GPU: compiled, run on the CPU, and refused in words."""
