@@ -63,7 +63,7 @@ def mesh(size: int, batch: int, duration: int, arm: int = 4, gap: int = 8) -> di
     }  # fmt: skip
 
 
-def ours(problem: dict[str, np.ndarray]) -> Simulation:
+def ours(problem: dict[str, np.ndarray], backend: str = "cpu") -> Simulation:
     """The same network here; wavelengths and inputs are samples of the batch."""
     net, wavelengths = Network(), problem["wavelengths"]
     for index, coupling in enumerate(problem["couplers"].tolist()):
@@ -84,7 +84,8 @@ def ours(problem: dict[str, np.ndarray]) -> Simulation:
             net.connect(port(place), f"{kind}{index}")
     probes = [Probe(f"detectors{index}", "power") for index in range(len(problem["detectors"]))]
     batch = max(len(wavelengths), problem["input"].shape[1])
-    return Simulation(compile_network(net, DT, reference_power=1.0, probes=probes), batch=batch, dtype="complex64")
+    plan = compile_network(net, DT, reference_power=1.0, probes=probes)
+    return Simulation(plan, batch=batch, dtype="complex64", backend=backend)
 
 
 def interpreter(chosen: str) -> str | None:

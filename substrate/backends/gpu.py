@@ -55,6 +55,10 @@ class Stepper:
 
     def step(self, steps: int) -> None:
         """Advance by a call of one block, or many; see the contract."""
+        with self.device.working():
+            self._step(steps)
+
+    def _step(self, steps: int) -> None:
         state, device = self.state, self.device
         self._refresh()
         self.clock[...] = device.put(np.array([state.step, 0]))

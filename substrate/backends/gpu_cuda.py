@@ -100,13 +100,11 @@ class CudaDevice(Device):
         return self._runner(self.xp.RawModule(code=code, options=options(self.real, self.parts)).get_function(name))
 
     def _runner(self, function: Any) -> Callable[[int, int, tuple[Any, ...]], None]:
-        stream = self.stream
+        return lambda grid, block, arguments: function((grid,), (block,), arguments)
 
-        def run(grid: int, block: int, arguments: tuple[Any, ...]) -> None:
-            with stream:
-                function((grid,), (block,), arguments)
-
-        return run
+    def working(self) -> Any:
+        """See :class:`Device`."""
+        return self.stream
 
     def pointer(self, array: Any) -> int:
         """See :class:`Device`."""
@@ -123,15 +121,14 @@ class CudaDevice(Device):
         ways, beta = ("T" if transpose_a else "N", "T" if transpose_b else "N"), 1.0 if add else 0.0
 
         def run() -> None:
-            with self.stream:
-                if not self.tensor:
-                    cublas.gemm(*ways, a, b, out=out, alpha=1.0, beta=beta)
-                    return
-                handle = handles.get_cublas_handle()
-                before = library.getMathMode(handle)
-                library.setMathMode(handle, library.CUBLAS_TF32_TENSOR_OP_MATH)
+            if not self.tensor:
                 cublas.gemm(*ways, a, b, out=out, alpha=1.0, beta=beta)
-                library.setMathMode(handle, before)
+                return
+            handle = handles.get_cublas_handle()
+            before = library.getMathMode(handle)
+            library.setMathMode(handle, library.CUBLAS_TF32_TENSOR_OP_MATH)
+            cublas.gemm(*ways, a, b, out=out, alpha=1.0, beta=beta)
+            library.setMathMode(handle, before)
 
         return run
 

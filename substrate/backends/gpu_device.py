@@ -44,6 +44,10 @@ class Device(ABC):
         """The compiled kernel, called with blocks, threads of a block, and arguments."""
 
     @abstractmethod
+    def working(self) -> Any:
+        """A context in which launches, products and array operations follow each other in one stream."""
+
+    @abstractmethod
     def compile(self, text: str, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
         """The kernel ``name`` of a text that follows the prelude, called as :meth:`kernel`."""
 

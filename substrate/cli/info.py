@@ -134,11 +134,17 @@ def _cards(attributes: dict[str, Any]) -> dict[str, str]:
 
 
 def run_backends(as_json: bool) -> None:
-    """Print the backends that can run here."""
-    from substrate.backends import available
+    """Print the backends, and why one cannot run here."""
+    from substrate.backends import MODULES, available
+    from substrate.backends.gpu_cuda import missing
 
-    duties = {"reference": "plain loops: slow, obvious, the arbiter", "cpu": "NumPy and Numba", "gpu": "CuPy"}
+    here, why = available(), missing()
+    duties = {
+        "reference": "plain loops: slow, obvious, the arbiter",
+        "cpu": "NumPy and Numba",
+        "gpu": f"CUDA kernels through CuPy. {f'Not here: {why}' if why else 'Ready'}",
+    }
     if as_json:
-        print_json({"available": available()})
+        print_json({"available": here, "missing": {"gpu": why} if why else {}})
     else:
-        print_table(["backend", "what"], [[name, duties.get(name, "")] for name in available()])
+        print_table(["backend", "what"], [[name, duties.get(name, "")] for name in MODULES])

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.tools.strict_arrays import DeviceArray, StrictModule
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parent.parent / ".numba_cache"
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1")
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-Wno-unused-function", "-Wno-overflow")
 
 
@@ -73,11 +75,14 @@ class EmulatedDevice(Device):
     def __init__(self, dtype: Any) -> None:
         super().__init__(dtype)
         self.xp = StrictModule()
-        self.library = library(self.real, self.parts)
+        self.library = library(self.real, self.parts, *(SANITIZED if os.environ.get("SUBSTRATE_SANITIZE") else ()))
         self.launches = 0
 
     def kernel(self, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
         return self._runner(name, getattr(self.library, f"run_{name}"))
+
+    def working(self) -> Any:
+        return nullcontext()
 
     def compile(self, text: str, name: str) -> Callable[[int, int, tuple[Any, ...]], None]:
         made = built(program_text(prelude() + text), self.real, self.parts, "-O1")
@@ -142,3 +147,8 @@ class Stepper(gpu.Stepper):
             super().__init__(*args, **kwargs)
         finally:
             gpu.make_device = kept
+
+
+def make_device(dtype: Any) -> EmulatedDevice:
+    """As :func:`substrate.backends.gpu.make_device`."""
+    return EmulatedDevice(dtype)
