@@ -91,14 +91,17 @@ class Mems(Device):
             root = complex(1e-4 * w0)
         return -half + root, -half - root
 
-    def swing(self, time: float) -> tuple[float, float, float, float]:
-        """The free motion over `time` s: x <- a x + b v, v <- c x + d v."""
+    def swing(self, xp: Any, time: Any) -> tuple[Any, Any, Any, Any]:
+        """The free motion over `time` s, a number or [cells]: x <- a x + b v, v <- c x + d v."""
         fast, slow = self.oscillator
-        e1, e2 = np.exp(fast * time), np.exp(slow * time)
-        span = fast - slow
-        a, b = (fast * e2 - slow * e1) / span, (e1 - e2) / span
-        c, d = fast * slow * (e2 - e1) / span, (fast * e1 - slow * e2) / span
-        return float(a.real), float(b.real), float(c.real), float(d.real)
+        middle, root = (fast + slow).real / 2, (fast - slow) / 2  # the root is real or imaginary
+        if root.imag:
+            left = xp.exp(middle * time)
+            even, odd = left * xp.cos(root.imag * time), left * xp.sin(root.imag * time) / root.imag
+        else:
+            e1, e2 = xp.exp(fast.real * time), xp.exp(slow.real * time)
+            even, odd = (e1 + e2) / 2, (e1 - e2) / (2 * root.real)
+        return even - middle * odd, odd, -(fast * slow).real * odd, even + middle * odd
 
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         top = self.v_max**2
@@ -134,17 +137,12 @@ class Mems(Device):
     def swing_cells(self, xp: Any, time: Array, dt: float) -> tuple[Array, Array, Array, Array]:
         """`swing` for each cell's own time [cells]; most cells take 0 or dt, which is computed once."""
         whole, none = time == time.dtype.type(dt), time == 0
-        known = [xp.where(whole, w, n) for w, n in zip(self.swing(dt), (1.0, 0.0, 0.0, 1.0), strict=True)]
+        known = [xp.where(whole, w, n) for w, n in zip(self.swing(np, dt), (1.0, 0.0, 0.0, 1.0), strict=True)]
         known = [k.astype(time.dtype) for k in known]
         between = ~(whole | none)
         if xp.any(between):
-            fast, slow = self.oscillator
-            some = time[between]
-            e1, e2 = xp.exp(fast * some), xp.exp(slow * some)
-            span = fast - slow
-            other = (fast * e2 - slow * e1, e1 - e2, fast * slow * (e2 - e1), fast * e1 - slow * e2)
-            for k, o in zip(known, other, strict=True):
-                k[between] = (o / span).real
+            for k, other in zip(known, self.swing(xp, time[between]), strict=True):
+                k[between] = other
         a, b, c, d = known
         return a, b, c, d
 

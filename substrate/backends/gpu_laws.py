@@ -2,8 +2,8 @@
 
 A law is plain arithmetic on arrays of cells in which no cell looks at another, so that the operations it does on one
 symbol are those it does on every cell. Questions about all cells at once (``any``) are answered yes: what follows is
-masked, and changes nothing where it does not apply. A law that picks cells by a mask or looks up a table cannot be
-written so; :class:`Untraceable` says why, and the law runs as array operations.
+masked, and changes nothing where it does not apply. Cells picked by a mask are all cells, until they are written back
+where the mask holds. What cannot be written so raises :class:`Untraceable`, and the law runs as array operations.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,12 +89,17 @@ class Symbol(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> "Symbol":
         if key is Ellipsis or (isinstance(key, slice) and key == slice(None)):
             return self
+        if isinstance(key, Symbol) and key.dtype == bool:
+            return self.copy()
         raise Untraceable(f"picks cells by {type(key).__name__}")
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if key is not Ellipsis and not (isinstance(key, slice) and key == slice(None)):
+        if isinstance(key, Symbol) and key.dtype == bool:
+            self._into(self.trace.xp.where(key, value, self))
+        elif key is Ellipsis or (isinstance(key, slice) and key == slice(None)):
+            self._into(value)
+        else:
             raise Untraceable(f"writes to cells picked by {type(key).__name__}")
-        self._into(value)
 
     def __bool__(self) -> bool:
         raise Untraceable("asks one question of all cells")
@@ -229,6 +234,16 @@ class _Module:
         """Within bounds."""
         made = self.minimum(self.maximum(value, low), high)
         return made if out is None else self.trace.put(out, made)
+
+    def interp(self, x: Any, knots: Any, values: Any) -> Symbol:
+        """A curve through a few points, which become part of the kernel."""
+        places = ", ".join(repr(float(k)) for k in np.asarray(knots))
+        levels = ", ".join(repr(float(v)) for v in np.asarray(values))
+        name = f"t{len(self.trace.lines)}"
+        self.trace.lines.append(f"const double {name}[] = {{{places}}}, {name}_at[] = {{{levels}}};")
+        return self.trace.new(
+            f"curve_value({self.trace.cast(x, np.dtype(float))}, {name}, {name}_at, {len(np.asarray(knots))})", float
+        )
 
     def any(self, mask: Any) -> bool:
         """Yes: what follows is masked."""

@@ -8,6 +8,7 @@ import pytest
 
 from devices import SoftBounds
 from devices.cards import card, list_cards
+from devices.ideal import Gradient
 from substrate.backends.gpu_laws import Laws, Untraceable, written
 from tests.gpu.test_compiled import compiled
 from tests.tools.emulated_gpu import EmulatedDevice, compiler
@@ -15,8 +16,6 @@ from tests.tools.strict_arrays import StrictModule
 
 pytestmark = pytest.mark.skipif(not compiler(), reason="no g++ to compile the kernels with")
 CELLS, SECONDS = 60, 1e-3
-# Cards whose laws pick cells by a mask or look a curve up, and run as array operations.
-BY_ARRAYS = {"linear_ion_drift", "mems_phase_shifter", "mems_rf_capacitor", "pcm_gst", "pcm_hermes", "sonos_40nm"}
 
 
 def cells_of(device, dtype, seed=0):
@@ -57,12 +56,9 @@ def test_every_card_moves_on_a_device_as_on_the_host(name):
     found, here, fused = moved(known(name), "float64")
     for host, there, kernel in found:
         np.testing.assert_allclose(there, host, rtol=1e-12, atol=1e-14)
-        assert (kernel is None) == (name in BY_ARRAYS)
-        if kernel is not None:
-            np.testing.assert_allclose(kernel, host, rtol=1e-11, atol=1e-13)
-    if name not in BY_ARRAYS:
-        for state, values in here.items():
-            np.testing.assert_allclose(fused[state], values, rtol=1e-11, atol=1e-13 * max(1.0, np.abs(values).max()))
+        np.testing.assert_allclose(kernel, host, rtol=1e-11, atol=1e-13)
+    for state, values in here.items():
+        np.testing.assert_allclose(fused[state], values, rtol=1e-11, atol=1e-13 * max(1.0, np.abs(values).max()))
 
 
 @pytest.mark.parametrize("name", ["ideal_momentum", "rram_array_hfo2", "thermo_optic_spiral", "photonic_pcm_gst"])
@@ -84,20 +80,30 @@ def test_laws_compile_for_a_device(real):
     from substrate.backends.gpu_kernels import prelude
 
     text, dtype = prelude(), "float32" if real == "float" else "float64"
-    for number, name in enumerate(n for n in list_cards() if n not in BY_ARRAYS):
+    for number, name in enumerate(list_cards()):
         device = known(name)
         state, initial = cells_of(device, dtype)
         text += "\n" + written(device, state, initial, SECONDS, f"law{number}")[0]
     code, said = compiled(text, real, 1, "sm_90")
     assert code, said
-    assert b"law29" in code
+    assert b"law35" in code
 
 
-def test_what_one_cell_cannot_tell_is_told():
-    device = known("pcm_gst")
+class Neighbour(Gradient):
+    """No law of one cell: it takes its neighbour's drive."""
+
+    def advance(self, xp, state, drive, dt, xi=None):
+        state["theta"][...] = state["theta"] + dt * drive[::-1]
+
+
+def test_what_one_cell_cannot_tell_is_told_and_runs_as_array_operations():
+    device = Neighbour(rate=1.0)
     state, initial = cells_of(device, "float64")
-    with pytest.raises(Untraceable, match="picks cells by Symbol"):
+    with pytest.raises(Untraceable, match="picks cells by slice"):
         written(device, state, initial, SECONDS, "law")
+    for host, there, kernel in moved(device, "float64")[0]:
+        assert kernel is None
+        np.testing.assert_array_equal(there, host)
 
 
 def test_a_law_that_is_wrong_is_noticed():

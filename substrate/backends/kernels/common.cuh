@@ -44,6 +44,19 @@ __device__ inline double no_end() {
     return infinity.value;
 }
 
+// A curve through `count` points at rising knots, level beyond them: what NumPy's interp gives.
+__device__ inline double curve_value(double x, const double* knots, const double* values, int count) {
+    if (!(x > knots[0])) return x == x ? values[0] : x;
+    if (x >= knots[count - 1]) return values[count - 1];
+    int low = 0, high = count - 1;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        (x >= knots[middle] ? low : high) = middle;
+    }
+    double slope = (values[low + 1] - values[low]) / (knots[low + 1] - knots[low]);
+    return slope * (x - knots[low]) + values[low];
+}
+
 // The sum over a block of threads, in an order that depends on nothing but their number, into *target.
 __device__ inline void block_sum(double value, double* target) {
     __shared__ double sums[MOST_THREADS];
