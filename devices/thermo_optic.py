@@ -19,9 +19,10 @@ class ThermoOptic(Device):
     The controller ramps P so that without lag or crosstalk dphi/dt = rate u (rate in 1/s), and stops at its limits.
     The lag behind that integrator is momentum: a quadratic loss of curvature lam sees damping 1/(2 sqrt(rate lam
     tau)). `crosstalk` K [n, n] couples the n cells of the (flattened) array, zero diagonal, symmetric; every part is
-    solved exactly for a constant drive, at any dt, also with crosstalk. States: "phi" (rad), "power" (W), "energy"
-    (J, heater energy so far). Raises DeviceError. Source: own solution of the usual first-order thermal model;
-    numbers on the cards from Micromachines 13 (2022) 1509.
+    solved exactly for a constant drive, at any dt, also with crosstalk. With `wrap` a controller that meets a limit
+    begins anew 2 pi away, where light sees the same once the heat has gone; without, it stays at the limit. States:
+    "phi" (rad), "power" (W), "energy" (J, heater energy so far). Raises DeviceError. Source: own solution of the usual
+    first-order thermal model; numbers on the cards from Micromachines 13 (2022) 1509.
 
     >>> shifter = ThermoOptic(power_pi=20e-3, tau=5e-6)
     >>> state = shifter.create(np.array([0.0]))
@@ -36,6 +37,7 @@ class ThermoOptic(Device):
     tau: float = quantity("s", required=True)
     power_max: float | None = quantity("W", None)
     crosstalk: Any = quantity("1", None, table=True)
+    wrap: bool = False
 
     def __post_init__(self) -> None:
         if not (self.power_pi > 0 and self.tau > 0 and self.limit > 0):
@@ -85,17 +87,26 @@ class ThermoOptic(Device):
     def advance(self, xp: Any, state: State, drive: Array, dt: float, xi: Array | None = None) -> None:
         gain = np.pi / self.power_pi
         if self.crosstalk is not None:
-            path = ramp(xp, state["power"], drive * (self.rate / gain), 0.0, self.limit, dt)
+            path = self.ramped(xp, state["power"], drive, dt)
             state["phi"][...] = self.coupled(xp, state["phi"], path)
             self.account(state, path)
             return
 
         def law(cells: State, u: Array, _: Array | None) -> None:
-            path = ramp(xp, cells["power"], u * (self.rate / gain), 0.0, self.limit, dt)
+            path = self.ramped(xp, cells["power"], u, dt)
             cells["phi"][...] = xp.clip(behind(xp, cells["phi"], path, self.tau, gain), 0, gain * self.limit)
             self.account(cells, path)
 
         each_block(law, xp, state, drive)
+
+    def ramped(self, xp: Any, power: Array, drive: Array, dt: float) -> Ramp:
+        """The controller's power (W) during `dt` s."""
+        speed = drive * (self.rate * self.power_pi / np.pi)
+        if self.wrap:
+            goal, turn = power + speed * dt, 2 * self.power_pi
+            begun = xp.where(goal > self.limit, power - turn, xp.where(goal < 0.0, power + turn, power))
+            power = xp.clip(begun, 0.0, self.limit).astype(power.dtype)
+        return ramp(xp, power, speed, 0.0, self.limit, dt)
 
     def account(self, cells: State, path: Ramp) -> None:
         """Book the heater's energy and leave its power where the ramp ended."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from substrate.plots import devices, learning, ledger, reflected, reflection_map, traces, waves
+from substrate.plots import chips, devices, learning, ledger, reflected, reflection_map, traces, waves
 from substrate.plots.data import MissingData, Run
 from substrate.plots.style import paper_style, save
 from substrate.record import RunReader
@@ -18,7 +18,13 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "devices": devices.draw,
     "ledger": ledger.draw,
 }
+MESH_FIGURES: dict[str, Callable[[Run], Figure]] = {"learning": chips.draw, "phases": chips.draw_phases}
 CIRCUIT_FIGURES: dict[str, Callable[[Run], Figure]] = {"traces": traces.draw, "ledger": ledger.draw}
+
+
+def figures_of(reader: RunReader) -> dict[str, Callable[[Run], Figure]]:
+    """The figures of a run file's kind."""
+    return {"circuit": CIRCUIT_FIGURES, "mesh": MESH_FIGURES}.get(str(reader.attributes.get("kind", "")), FIGURES)
 
 
 def plot_run(
@@ -38,8 +44,7 @@ def plot_run(
     written: list[Path] = []
     with RunReader.open(path) as reader, paper_style():
         run = Run(reader)
-        figures = CIRCUIT_FIGURES if reader.attributes.get("kind") == "circuit" else FIGURES
-        for name, draw in figures.items():
+        for name, draw in figures_of(reader).items():
             try:
                 written += save(draw(run), folder / f"{name}.png", pdf)
             except MissingData as reason:

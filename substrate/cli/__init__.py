@@ -68,7 +68,8 @@ def train(
 ) -> None:
     """Train a wave substrate as FILE.toml says, and write everything it does to a run file."""
     with reported():
-        from substrate.cli.train import Request, run_train
+        from substrate.cli.jobs import Request
+        from substrate.cli.train import run_train
 
         overrides = [*(set_ or []), *([f"training.backend={backend}"] if backend else [])]
         run_train(Request(file, out, resume, overwrite, overrides, json_, quiet))

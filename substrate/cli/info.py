@@ -111,8 +111,8 @@ def _heading_rows(about: dict[str, Any]) -> list[list[str]]:
     if "epochs" in attributes:
         rows.append(["training", f"{attributes['epochs']} epochs of batches of {attributes['batch']}"])
     if "dwell_s" in attributes:
-        dwell, dt = format_quantity(attributes["dwell_s"], "time"), format_quantity(attributes["dt_s"], "time")
-        rows.append(["clock", f"dwell {dwell}, step {dt}"])
+        step = f", step {format_quantity(attributes['dt_s'], 'time')}" if "dt_s" in attributes else ""
+        rows.append(["clock", f"dwell {format_quantity(attributes['dwell_s'], 'time')}{step}"])
     if "duration_s" in attributes:
         time, dt = format_quantity(attributes["duration_s"], "time"), format_quantity(attributes["dt_s"], "time")
         numbers = f"{attributes['dtype']}, batch {attributes['batch']}, backend {attributes['backend']}"

@@ -4,14 +4,14 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from devices.cards import Card, build, load_card
 from devices.device import Device, units
 from devices.errors import CardError, DeviceError, UnverifiedCardWarning
 from devices.models import model_class, nearest
 from substrate.cli.user_devices import user_device
-from substrate.config.schema import PortTable, TrainConfig
+from substrate.config.schema import PortTable
 from substrate.errors import ConfigError
 from substrate.learning.port_laws import LAWS, Behind
 from substrate.units import quantity
@@ -48,7 +48,19 @@ class Chosen:
     notes: list[str] = field(default_factory=list)
 
 
-def choose_devices(config: TrainConfig, base_dir: Path) -> Chosen:
+class Devised(Protocol):
+    """A file that says which devices it wants: of kind "train" or "mesh"."""
+
+    @property
+    def device(self) -> Any:
+        """Its table [device]."""
+
+    @property
+    def clock(self) -> Any:
+        """Its table [clock], which has a dwell."""
+
+
+def choose_devices(config: Devised, base_dir: Path) -> Chosen:
     """Make the devices of a training file; `base_dir` is where relative paths of cards start.
 
     Raises ConfigError and the errors of `devices`.
@@ -60,7 +72,7 @@ def choose_devices(config: TrainConfig, base_dir: Path) -> Chosen:
     return chosen
 
 
-def _port(table: PortTable, where: str, config: TrainConfig, base_dir: Path, chosen: Chosen) -> Any:
+def _port(table: PortTable, where: str, config: Devised, base_dir: Path, chosen: Chosen) -> Any:
     """A device, behind the port law of its table where there is one."""
     device = _device(table, where, config, base_dir, chosen)
     if table.law is None:
@@ -69,7 +81,7 @@ def _port(table: PortTable, where: str, config: TrainConfig, base_dir: Path, cho
     return Behind(LAWS[table.law.kind](**numbers), device)
 
 
-def _device(table: PortTable, where: str, config: TrainConfig, base_dir: Path, chosen: Chosen) -> Device:
+def _device(table: PortTable, where: str, config: Devised, base_dir: Path, chosen: Chosen) -> Device:
     card = None if table.card is None else _card(table.card, where, base_dir)
     model = card.model if card is not None else str(table.model)
     own = user_device(model, where, base_dir) if card is None and ".py:" in model else None

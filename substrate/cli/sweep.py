@@ -88,9 +88,13 @@ def _text(value: Any) -> str:
 def check(task: Task) -> None:
     """Read the input of a run as its worker will; raises the errors it would."""
     from substrate.config import parse_config
+    from substrate.config.mesh import parse_mesh
     from substrate.netfile import parse_netfile
 
-    if parse_toml(task.text, task.name).get("kind") == "circuit":
+    kind = parse_toml(task.text, task.name).get("kind")
+    if kind == "mesh":
+        parse_mesh(task.text, task.name, task.overrides)
+    elif kind == "circuit":
         if parse_netfile(task.text, task.name, task.overrides, Path(task.base_dir)).settings is None:
             raise ConfigError(f"{task.name}: the table [simulation] is missing")
     else:

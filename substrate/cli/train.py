@@ -1,71 +1,27 @@
 """`substrate train`: from a training file, or an unfinished run file, to a finished run file and its outcome."""
 
 import json
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
 
+from substrate.cli.jobs import Job, Request, Stopped, new_job, refuse_changes, resumed_job, signals
+from substrate.cli.mesh import mesh_job, train_mesh
 from substrate.cli.ports import Chosen, choose_devices
 from substrate.cli.progress import ProgressLine
 from substrate.cli.reporting import note, print_json, print_table
-from substrate.config import build_network, build_settings, load_data, parse_config, read_text
+from substrate.config import build_network, build_settings, load_data, parse_config
 from substrate.config.schema import TrainConfig
-from substrate.errors import ConfigError, RunFileError
+from substrate.config.text import parse_toml
 from substrate.learning.training import train
-from substrate.record import RunReader
 from substrate.units import format_quantity
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was typed after `substrate train`."""
-
-    file: Path | None
-    out: Path | None
-    resume: Path | None
-    overwrite: bool
-    overrides: list[str]
-    json: bool
-    quiet: bool
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run to do: its text and where it came from, its run file, and whether it goes on."""
-
-    text: str
-    name: str
-    base_dir: Path
-    overrides: list[str]
-    out: Path
-    resume: bool
-    overwrite: bool
-    began_with: dict[str, Any]  # attributes of the run file that goes on
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal asked the run to stop, and a batch has just ended."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
 
 
 def run_train(request: Request) -> None:
     """Do what was asked for and print the outcome; raises the errors of configuration, data, devices and run file."""
-    job = _resumed_job(request) if request.resume is not None else _new_job(request)
-    config = parse_config(job.text, job.name, job.overrides)
-    chosen = choose_devices(config, job.base_dir)
-    for line in chosen.notes:
-        note(line)
-    summary = _run(job, config, chosen, request)
+    job = resumed_job(request) if request.resume is not None else new_job(request)
+    summary, config, chosen = train_mesh(job, request) if _is_mesh(job.text, job.name) else _train(job, request)
     if request.json:
         print_json({**summary, "title": config.title, "out": str(job.out), "device_cards": chosen.cards})
     elif not request.quiet:
@@ -73,8 +29,23 @@ def run_train(request: Request) -> None:
         typer.echo(f"Written to {job.out}. Figures: substrate plot {job.out}")
 
 
+def _train(job: Job, request: Request) -> tuple[dict[str, Any], Any, Chosen]:
+    """Train layers, as a file of kind "train" says."""
+    config = parse_config(job.text, job.name, job.overrides)
+    chosen = choose_devices(config, job.base_dir)
+    for line in chosen.notes:
+        note(line)
+    return _run(job, config, chosen, request), config, chosen
+
+
+def _is_mesh(text: str, name: str) -> bool:
+    return parse_toml(text, name).get("kind") == "mesh"
+
+
 def train_job(text: str, name: str, base_dir: Path, overrides: list[str], out: Path) -> dict[str, Any]:
     """Train as the text of a training file says, without a word, into ``out``, and return the summary."""
+    if _is_mesh(text, name):
+        return mesh_job(text, name, base_dir, overrides, out)
     config = parse_config(text, name, overrides)
     chosen = choose_devices(config, base_dir)
     job = Job(text, name, base_dir, overrides, out, resume=False, overwrite=True, began_with={})
@@ -89,70 +60,15 @@ def train_job(text: str, name: str, base_dir: Path, overrides: list[str], out: P
     )
 
 
-def _new_job(request: Request) -> Job:
-    if request.file is None:
-        raise ConfigError("name a training file (substrate train FILE.toml), or a run to go on with (--resume RUN.h5)")
-    text = read_text(request.file)
-    out = request.out or Path("runs") / f"{request.file.stem}.h5"
-    if out.exists() and not request.overwrite:
-        way_on = "" if _is_complete(out) else f"; to go on with it: substrate train --resume {out}"
-        raise RunFileError(f"{out}: exists already; --overwrite replaces it, --out gives another name{way_on}")
-    base_dir = request.file.resolve().parent
-    return Job(text, request.file.name, base_dir, request.overrides, out, False, request.overwrite, {})
-
-
-def _is_complete(path: Path) -> bool:
-    try:
-        with RunReader.open(path) as run:
-            return run.complete
-    except RunFileError:
-        return True  # nothing to go on with
-
-
-def _resumed_job(request: Request) -> Job:
-    """The job of an unfinished run file; it takes everything from there."""
-    path = request.resume
-    assert path is not None
-    typed = {
-        "FILE.toml": request.file,
-        "--out": request.out,
-        "--overwrite": request.overwrite,
-        "--set or --backend": request.overrides,
-    }
-    if extra := [name for name, value in typed.items() if value]:
-        raise ConfigError(f"--resume takes everything from {path}; leave out {', '.join(extra)}")
-    with RunReader.open(path) as run:
-        about = run.attributes
-        if run.complete:
-            raise RunFileError(f"{path}: the run is complete, nothing is left to resume; see: substrate info {path}")
-        started = _has_checkpoint(run)
-    if "input" not in about or "overrides" not in about:
-        raise RunFileError(f"{path}: not written by `substrate train`, so it does not say how to go on; use Python")
-    overrides = json.loads(str(about["overrides"]))
-    base_dir = Path(str(about["base_dir"]))
-    return Job(str(about["input"]), str(about["input_name"]), base_dir, overrides, path, started, not started, about)
-
-
-def _has_checkpoint(run: RunReader) -> bool:
-    """False where the run was killed before its first checkpoint: it can only start again, which loses nothing."""
-    try:
-        run.newest_checkpoint()
-    except RunFileError:
-        if any(run.rows(name) for name in run.tables):
-            raise
-        return False
-    return True
-
-
 def _run(job: Job, config: TrainConfig, chosen: Chosen, request: Request) -> dict[str, Any]:
     """Train, with a progress bar, and stop between two batches when a signal asks for it."""
     dataset = load_data(config, job.base_dir)
     network, settings = build_network(config), build_settings(config)
     attributes = _attributes(job, config, chosen)
-    _refuse_changes(job, {**attributes, "dataset_sha256": dataset.sha256})
+    refuse_changes(job, {**attributes, "dataset_sha256": dataset.sha256})
     job.out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with ProgressLine(hidden=request.quiet) as line, _signals(line):
+        with ProgressLine(hidden=request.quiet) as line, signals(line):
             return train(
                 network,
                 dataset,
@@ -188,38 +104,6 @@ def _attributes(job: Job, config: TrainConfig, chosen: Chosen) -> dict[str, Any]
     }
 
 
-def _refuse_changes(job: Job, now: dict[str, Any]) -> None:
-    """A run goes on bit for bit only with the data and the cards it began with."""
-    if not job.began_with:
-        return
-    names = {"dataset_sha256": "the data set has", "device_cards": "a device card has"}
-    for key, what in names.items():
-        if job.began_with.get(key, now[key]) != now[key]:
-            raise RunFileError(
-                f"{job.out}: {what} changed since the run began, so it cannot go on bit for bit; "
-                "bring back the old one, or start a new run"
-            )
-
-
-@contextmanager
-def _signals(line: ProgressLine) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the run when its batch has ended; a second one stops it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.default_int_handler)
-        line.stop = Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def summary_rows(summary: dict[str, Any]) -> list[list[str]]:
     """The outcome of a run in words and units.
 
@@ -237,6 +121,8 @@ def summary_rows(summary: dict[str, Any]) -> list[list[str]]:
         "energy_per_inference_J": "energy per inference",
     }
     rows = [[label, f"{100 * summary[key]:.2f} %"] for key, label in shares.items() if _known(summary, key)]
+    if _known(summary, "distance"):
+        rows.append(["distance from the target", f"{summary['distance']:.3g}"])
     if _known(summary, "test_loss"):
         rows.append(["test loss", f"{summary['test_loss']:.4g}"])
     if "gradient_error" in summary:
@@ -254,6 +140,8 @@ def summary_rows(summary: dict[str, Any]) -> list[list[str]]:
         [label, format_quantity(summary[key], "energy")] for key, label in energies.items() if _known(summary, key)
     ]
     if "simulated_s" in summary:
+        if summary.get("heater_energy_J"):
+            rows.append(["energy of the heaters", format_quantity(summary["heater_energy_J"], "energy")])
         time = format_quantity(summary["simulated_s"], "time")
         rows.append(["simulated time", f"{time}, {summary['batches']} batches"])
     if "wall_s" in summary:

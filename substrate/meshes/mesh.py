@@ -97,13 +97,13 @@ class Mesh:
         return replace(self, cells=tuple(cells))
 
 
-def rectangle(modes: int) -> list[int]:
-    """Modes of the cells of Clements' mesh, column by column: ``modes (modes - 1) / 2`` of them.
+def rectangle(modes: int, columns: int = 0) -> list[int]:
+    """Modes of the cells of Clements' mesh, column by column: ``modes (modes - 1) / 2`` of them in ``modes`` columns.
 
     >>> rectangle(4)
     [0, 2, 1, 0, 2, 1]
     """
-    return [mode for column in range(modes) for mode in range(column % 2, modes - 1, 2)]
+    return [mode for column in range(columns or modes) for mode in range(column % 2, modes - 1, 2)]
 
 
 def random_mesh(modes: int, seed: int, cells: Sequence[int] | None = None) -> Mesh:

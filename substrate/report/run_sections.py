@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from substrate.plan import LEDGER
-from substrate.plot import CIRCUIT_FIGURES, FIGURES
+from substrate.plot import figures_of
 from substrate.plots.data import MissingData, Run
 from substrate.record import RunReader
 from substrate.report.page import Page
@@ -21,7 +21,9 @@ CAPTIONS = {
     "devices": "Values, drives and energy of the devices at the ports.",
     "ledger": "Where the energy went.",
     "traces": "What the probes saw.",
+    "phases": "What the light saw at every phase, and the electronic biases.",
 }
+MESH_LEARNING = "What the chip has learned, epoch by epoch."
 JOULES, SECONDS = "_J", "_s"
 TOO_LARGE = 1e-9  # a residual of the books above this is a mistake of the simulator
 
@@ -61,9 +63,10 @@ def run_page(path: Path) -> Page:
         _outcome(page, summary)
         page.heading("Figures")
         run = Run(reader)
-        for name, draw in (CIRCUIT_FIGURES if circuit else FIGURES).items():
+        mesh = about.get("kind") == "mesh"
+        for name, draw in figures_of(reader).items():
             try:
-                page.figure(draw(run), CAPTIONS[name])
+                page.figure(draw(run), MESH_LEARNING if mesh and name == "learning" else CAPTIONS[name])
             except MissingData as reason:
                 page.paragraph(f"No figure {name!r}: {reason}.")
         _books(page, reader)

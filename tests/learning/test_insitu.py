@@ -1,8 +1,6 @@
 """Light both ways through meshes: every phase hears its gradient, and meshes learn what they are shown."""
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,8 +70,8 @@ def test_every_phase_hears_the_adjoint_gradient(line, backend):
     np.testing.assert_allclose(back, error @ mesh.matrix, atol=1e-12)  # the transpose: dJ/dx
     exact, heard = adjoint(mesh, x, error), mesh_light.gradient()
     for number, (theta, phi) in enumerate(exact):
-        assert heard[f"u_c{number}.theta"] == pytest.approx(theta, abs=1e-11)
-        assert heard[f"u_c{number}.phi"] == pytest.approx(phi, abs=1e-11)
+        assert heard[f"u_c{number}.theta"] == pytest.approx(theta, abs=1e-12)
+        assert heard[f"u_c{number}.phi"] == pytest.approx(phi, abs=1e-12)
 
 
 def test_gradients_of_a_lossy_mesh_are_its_difference_quotients():
@@ -165,23 +163,3 @@ def test_numbers_changed_in_place_are_those_of_a_circuit_compiled_anew(loss, bac
         quick.tick(0.3)
         for key, value in quick.values.items():
             slow.state.parameters[key][...] = value
-
-
-def test_the_digits_example_descends_its_loss():
-    """Through two meshes, repeaters and detectors: what every phase hears is the slope of the loss."""
-    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "mesh_digits.py"))
-    chip, random = example["Chip"](0), np.random.default_rng(7)
-    x, label = random.normal(size=(64, 16)) / 4.0, random.integers(0, 10, 64)
-
-    def loss():
-        logits = chip.forward(x)
-        return float(np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(64), label]))
-
-    chip.train(x, label, 0.0)  # hears, but does not move
-    for layer, key in ((chip.first, "u_c3.theta"), (chip.first, "u_p2.phase"), (chip.second, "u_c50.phi")):
-        heard, place, seen = layer.gradient()[key], layer.state.parameters[key], []
-        for shift in (1e-4, -2e-4):
-            place += shift
-            seen.append(loss())
-        place += 1e-4
-        assert heard == pytest.approx((seen[0] - seen[1]) / 2e-4, rel=1e-5, abs=1e-8)
