@@ -16,7 +16,7 @@ help:
 	@echo "make test    lint, format, types, tests: what CI runs"
 	@echo "make long    the long studies that 'make test' leaves out"
 	@echo "make bench   every script of benchmarks/; each ends with RATIO lines"
-	@echo "make peers   install what others use (ngspice, scikit-rf, sax, photontorch) apart, in $(PEERS); compare and race"
+	@echo "make peers   install what others use (ngspice, scikit-rf, sax, photontorch, neuroptica) apart, in $(PEERS); compare and race"
 	@echo "make clean   remove caches and builds, but neither $(VENV) nor runs/"
 
 demo: $(RUN_READY)
@@ -62,7 +62,7 @@ $(TEST_READY): $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(RUN_READY)
 
 $(VENV)/.ready-peers: $(TEST_READY)
-	$(PIP) install -q -e ".[interop]" photontorch torch==2.13.0
+	$(PIP) install -q -e ".[interop]" photontorch neuroptica torch==2.13.0
 	@touch $@
 
 # Where the venv module comes without its own pip (Debian splits it off), the interpreter's pip fills the gap.

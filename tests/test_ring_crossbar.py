@@ -16,8 +16,10 @@ def lit(crossbar, backend="cpu", batch=2, rate=0.1):
     network = Network()
     drawn = ring_crossbar(network, crossbar, "x", Line(delay=DT))
     settle = drawn.settle(1, crossbar.coupling)
-    return InSitu(network, drawn.inputs, drawn.outputs, drawn.tunable, Gradient(rate), dt=DT, batch=batch, settle=settle,
-                  backend=backend)  # fmt: skip
+    return InSitu(
+        network, drawn.inputs, drawn.outputs, drawn.tunable, Gradient(rate), dt=DT, batch=batch, settle=settle,
+        backend=backend,
+    )  # fmt: skip
 
 
 def test_one_ring_is_an_add_drop_ring():

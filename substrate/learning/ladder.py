@@ -10,10 +10,11 @@ from substrate.errors import DivergenceError, NetworkError
 from substrate.learning.layered import OUTPUT, chain
 from substrate.losses import loss_named
 from substrate.network import Network
+from substrate.noise import normals
 
 STEEPEST = {"sigmoid": 0.25}  # largest slope of an activation, where it is not 1
 BENDS = {"mse": 1.0, "cross_entropy": 0.5}  # largest curvature of a loss
-COLUMNS = ("injected", "load", "dissipated", "activations")
+COLUMNS = ("injected", "load", "dissipated", "activations", "noise")
 RUNAWAY = 1e12  # stored energy over what the source supplied, above which a run is stopped
 LOOK_EVERY = 64  # steps between two looks at the stored energy
 
@@ -35,7 +36,8 @@ class Ladder:
     Made from a layered network of any family; its lines are not used. Time is in units of ``sqrt(L C)``, impedances in
     units of ``sqrt(L / C)``. A resistor of conductance ``damping`` across each inductor carries ``damping (F(v) -
     v_next)``
-    more, which vanishes at rest: it damps and moves no fixed point (the augmented-Lagrangian term). The load draws
+    more, which vanishes at rest: it damps and moves no fixed point (the augmented-Lagrangian term). ``temperature`` is
+    that of these resistors, as kT in the units of the energy; ``seed`` keys their noise. The load draws
     ``beta dPhi/dv``. ``dt`` None is 0.9 of the Courant bound; above the bound it is refused (NetworkError).
     Source: ``docs/theory.md``, section "Ladder".
 
@@ -57,12 +59,16 @@ class Ladder:
         damping: float = 1.0,
         dt: float | None = None,
         parameters: Mapping[str, np.ndarray] | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> None:
+        if temperature < 0.0:
+            raise NetworkError(f"A ladder's temperature is at least 0, but temperature={temperature!r}")
         if damping < 0.0:
             raise NetworkError(f"A resistor across an inductor takes energy: damping={damping!r} must be at least 0")
         self.layers = _layers(network, network.parameters() if parameters is None else parameters)
         self.loss = loss_named(getattr(network.nodes[OUTPUT], "loss", "mse"))
-        self.beta, self.damping = beta, damping
+        self.beta, self.damping, self.temperature, self.seed = beta, damping, temperature, seed
         self.x, self.y = np.asarray(x, dtype=float).T, np.asarray(y, dtype=float).T
         # A negative beta feeds energy in; it does not tighten the bound.
         bend = max(0.0, beta) * BENDS[self.loss.name]
@@ -77,7 +83,7 @@ class Ladder:
         batch = self.x.shape[1]
         self.voltages = [np.zeros((len(layer.matrix), batch)) for layer in self.layers]
         self.currents = [np.zeros_like(v) for v in self.voltages]  # in the inductors, half a step behind
-        self.ledger = dict.fromkeys(COLUMNS, 0.0)  # energy since the start; injected - load - dissipated - activations
+        self.ledger = dict.fromkeys(COLUMNS, 0.0)  # energy since the start; injected + noise - the rest
         self._look()
         self._start = self.stored_energy()
 
@@ -94,7 +100,8 @@ class Ladder:
         for _ in range(steps):
             for current, voltage in zip(self.currents, self.across, strict=True):
                 current += self.dt * voltage
-            branches = [i + self.damping * u for i, u in zip(self.currents, self.across, strict=True)]
+            noise = self._noise()
+            branches = [i + self.damping * u + xi for i, u, xi in zip(self.currents, self.across, noise, strict=True)]
             pulls = [layer.matrix.T @ branch for layer, branch in zip(self.layers, branches, strict=True)]
             drawn = [
                 layer.phi.slope(np, v, h) * pull if layer.phi is not None else pull
@@ -106,19 +113,35 @@ class Ladder:
                 v + self.dt * (branch - out) for v, branch, out in zip(self.voltages, branches, drawn[1:], strict=True)
             ]
             self._look()
-            self._book(before, pulls, drawn)
+            self._book(before, branches, noise, pulls, drawn)
             self.steps += 1
             if self.steps % LOOK_EVERY == 0:
                 self._watch()
 
-    def _book(self, before: tuple[list[np.ndarray], ...], pulls: list[np.ndarray], drawn: list[np.ndarray]) -> None:
+    def _noise(self) -> list[np.ndarray]:
+        """Current of every resistor's noise in this step: variance ``2 kT G / dt`` (Nyquist 1928)."""
+        sigma = float(np.sqrt(2.0 * self.temperature * self.damping / self.dt))
+        if sigma == 0.0:
+            return [np.zeros_like(current) for current in self.currents]
+        draws = ((place, *current.shape) for place, current in enumerate(self.currents))
+        return [sigma * normals(self.seed, place, self.steps, rows, batch)[:, 0] for place, rows, batch in draws]
+
+    def _book(
+        self,
+        before: tuple[list[np.ndarray], ...],
+        branches: list[np.ndarray],
+        noise: list[np.ndarray],
+        pulls: list[np.ndarray],
+        drawn: list[np.ndarray],
+    ) -> None:
         """Work done in this step, each where it is done, at the mean of the voltages before and after."""
         voltages, hidden, across = before
         middle = [0.5 * (a + b) for a, b in zip(voltages, self.voltages, strict=True)]
         for place, layer in enumerate(self.layers):
             # What the branch carries, from what it draws through the transformer: the source and the bias supply it.
             between = 0.5 * (across[place] + self.across[place])
-            branch = self.currents[place] + self.damping * across[place]
+            branch = branches[place]
+            self.ledger["noise"] -= self.dt * float(np.vdot(noise[place], between))
             self.ledger["injected"] += self.dt * float(
                 np.vdot(branch, np.broadcast_to(layer.bias[:, None], branch.shape))
             )
@@ -142,7 +165,7 @@ class Ladder:
     def ledger_residual(self) -> float:
         """How far the books are from the stored energy, over the energy that moved."""
         books = self.ledger
-        gained = books["injected"] - books["load"] - books["dissipated"] - books["activations"]
+        gained = books["injected"] + books["noise"] - books["load"] - books["dissipated"] - books["activations"]
         moved = sum(abs(value) for value in books.values()) + self.stored_energy() + self._start
         return abs(self.stored_energy() - self._start - gained) / moved if moved > 0.0 else 0.0
 
@@ -150,6 +173,7 @@ class Ladder:
         stored = self.stored_energy()
         supplied = (
             self._start
+            + abs(self.ledger["noise"])
             + sum(float(np.vdot(a, a)) for a in (self.x, self.y))
             + float(sum(np.vdot(layer.bias, layer.bias) for layer in self.layers) * self.x.shape[1])
         )

@@ -111,3 +111,45 @@ def test_runaway_names_the_column():
     ladder = Ladder(network, x, y, beta=-40.0, damping=0.2)
     with pytest.raises(DivergenceError, match=r"column that grew most is 'load'; lower beta"):
         ladder.step(20000)
+
+
+def lattice(dt, batch=600, depth=20, damping=0.02, heat=1.0, seed=3):
+    """A warm chain of equal cells at rest in equilibrium: the naive energy of a leapfrog at kT = 1 from the start."""
+    net = layered([1] * (depth + 1), line=Line(1e-12), activation="identity", loss="mse", bias=False)
+    ones = {name: np.ones((1, 1)) for name in net.parameters()}
+    zero = np.zeros((batch, 1))
+    ladder = Ladder(net, zero, zero, beta=0.0, damping=damping, dt=dt, parameters=ones, temperature=heat, seed=seed)
+    random = np.random.default_rng(0)
+    for values in (*ladder.voltages, *ladder.currents):
+        values[...] = random.normal(size=values.shape)
+    ladder._look()
+    ladder._start = ladder.stored_energy()
+    return ladder
+
+
+@pytest.mark.parametrize("courant", [pytest.param(0.1, marks=pytest.mark.long), 0.3, 0.5])
+def test_a_noisy_leapfrog_follows_its_own_formula(courant):
+    """Not kT/2 a cell but (kT/2) / sqrt(1 - s^2), s the Courant number: a leapfrog's modes hold 1 / (1 - s^2 sin^2).
+
+    Here s = dt, since a wave moves a cell in sqrt(L C). The damping is weak, for it has errors of its own.
+    """
+    ladder, seen = lattice(courant), []
+    ladder.step(int(200 / courant))
+    for _ in range(40):
+        ladder.step(int(10 / courant))
+        seen.append(np.mean([v**2 for v in ladder.voltages]))
+    formula = 1.0 / np.sqrt(1.0 - courant**2)
+    error = 4.0 * np.sqrt(2.0 / (600 * 20 * 8))  # samples of a mode 50 apart count as one
+    assert abs(np.mean(seen) / formula - 1.0) < error
+    assert abs(1.1 * np.mean(seen) / formula - 1.0) > error  # 10 % too much heat would be noticed
+    assert ladder.ledger_residual() < 1e-11
+
+
+def test_a_warm_ladder_keeps_its_books_and_a_cold_one_draws_nothing():
+    warm, cold = lattice(0.3, batch=10), lattice(0.3, batch=10, heat=0.0)
+    warm.step(200), cold.step(200)
+    assert warm.ledger["noise"] != 0.0
+    assert cold.ledger["noise"] == 0.0
+    assert cold.stored_energy() < warm.stored_energy()
+    with pytest.raises(NetworkError, match="temperature is at least 0"):
+        lattice(0.3, heat=-1.0)
