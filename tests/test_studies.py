@@ -179,6 +179,26 @@ def test_a_killed_worker_loses_its_current_run_only(tmp_path):
     assert [row["y"] for row in rows] == [2.0 * n for n in range(12)]
 
 
+def dies_at_four(task):
+    """Takes its worker down whenever it does run 4."""
+    if task.run.number == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return twice(task)
+
+
+def together(part):
+    return [dies_at_four(task) for task in part]
+
+
+def test_a_run_that_kills_a_worker_takes_no_neighbour_with_it(tmp_path):
+    """Side by side they die together; one by one only the run that does it."""
+    made = study(vary={"a": [float(k) for k in range(16)]})  # two of them side by side
+    rows = done(made, tmp_path / "s", dies_at_four, beside=together)
+    assert [row["run"] for row in rows if row["status"] != "ok"] == [4]
+    assert "died 2 times" in rows[4]["reason"]
+    assert [row["y"] for row in rows if row["status"] == "ok"] == [2.0 * k for k in range(16) if k != 4]
+
+
 def test_a_run_that_kills_every_worker_is_a_row_with_its_reason(tmp_path):
     rows = done(study(), tmp_path, always_dies)
     assert [row["status"] for row in rows] == ["ok", "failed", "ok"]

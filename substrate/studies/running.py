@@ -13,7 +13,7 @@ from substrate.studies.design import Run
 from substrate.studies.table import keep_row, kept_rows, write_table
 
 ABOUT = "study.json"
-LOST = 2  # times a run may take its worker down before it counts as failed
+LOST = 2  # times a run may take its worker down, with nothing else at work, before it counts as failed
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def run_study(
     """Do every task that has no good row in ``folder`` yet, and return all rows; ``table.csv`` holds them too.
 
     ``worker`` runs in ``jobs`` local processes or on the Dask cluster at ``scheduler``, which must see the same files.
-    A worker that is killed loses its current run only, which another does again; a run that fails twice by taking its
-    worker down, or raises, becomes a row with its reason. ``beside`` does several runs at once, side by side, which a
-    killed worker loses together; which ones depends on the study alone, so that the table does not depend on the
-    workers. ``about`` names what must not
-    change between a study and its ``resume``. Raises ConfigError.
+    A worker that is killed loses its current run only, which another does again; a run that takes its worker down again
+    and again, at last with nothing else at work, or raises, becomes a row with its reason. ``beside`` does several runs
+    at once, side by side, which a killed worker loses together; which ones depends on the study alone, so that the
+    table does not depend on the workers.
+    ``about`` names what must not change between a study and its ``resume``. Raises ConfigError.
     """
     rows = _begin(folder, about, resume)
     todo = [task for task in tasks if rows.get(task.run.number, {}).get("status") != "ok"]
@@ -135,22 +135,38 @@ def batch_size(runs: int) -> int:
 def _finished(
     client: Any, tasks: list[Task], worker: Worker, beside: Batch | None, size: int
 ) -> Iterator[tuple[Task, Any]]:
-    """Each task with its result or its exception, as they end."""
+    """Each task with its result or its exception, as they end.
+
+    No more is handed out than there are threads, for Dask suspects everything that a worker holds when it dies. What
+    was suspected twice is done again when all else is over, one run at a time: then nobody is suspected for another.
+    """
     from distributed import as_completed
 
     parts: dict[int, list[Task]] = {}
     for task in tasks:
         parts.setdefault(task.run.number if beside is None else task.run.number // size, []).append(task)
-    futures = {}
-    for part in parts.values():
-        key = f"run-{part[0].run.name}-{id(tasks)}"
-        work = (worker, part[0]) if beside is None else (beside, part)
-        futures[client.submit(*work, key=key, pure=False)] = part
-    for future in as_completed(list(futures)):
-        part = futures.pop(future)
-        failed = future.status == "error"
-        outcomes = [future.exception()] * len(part) if failed else future.result()
-        yield from zip(part, outcomes if failed or beside is not None else [outcomes], strict=True)
+    waiting, suspects, running = list(parts.values())[::-1], list[Task](), dict[Any, tuple[list[Task], bool]]()
+    ending = as_completed([])
+    while waiting or suspects or running:
+        while waiting and len(running) < max(1, sum(client.nthreads().values())):
+            part = waiting.pop()
+            work = (worker, part[0]) if beside is None else (beside, part)
+            future = client.submit(*work, key=f"run-{part[0].run.name}-{id(tasks)}", pure=False)
+            running[future] = part, False
+            ending.add(future)
+        if not running:
+            task = suspects.pop(0)
+            future = client.submit(worker, task, key=f"alone-{task.run.name}-{id(tasks)}", pure=False)
+            running[future] = [task], True
+            ending.add(future)
+        future = next(ending)
+        part, alone = running.pop(future)
+        error = future.exception() if future.status == "error" else None
+        if error is not None and _killed(error) and not alone:
+            suspects += part
+        else:
+            found = [error] * len(part) if error is not None else future.result()
+            yield from zip(part, found if isinstance(found, list) else [found], strict=True)
         future.release()
 
 
@@ -163,7 +179,11 @@ def _row(task: Task, outcome: Any) -> dict[str, Any]:
     return row if failed else {**row, **outcome}  # runs side by side share a file, which the outcome names
 
 
+def _killed(error: BaseException) -> bool:
+    return type(error).__name__ == "KilledWorker"  # of a package that is not imported for its name
+
+
 def _reason(error: BaseException) -> str:
-    if type(error).__name__ == "KilledWorker":
+    if _killed(error):
         return f"its worker process died {LOST} times (killed, or out of memory)"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
