@@ -1,5 +1,6 @@
 """The devices a training file asks for: cards or models, their rates and other numbers."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,7 @@ from devices.models import model_class, nearest
 from substrate.cli.user_devices import user_device
 from substrate.config.schema import PortTable
 from substrate.errors import ConfigError
+from substrate.learning.controllers import Controlled
 from substrate.learning.port_laws import LAWS, Behind
 from substrate.units import quantity
 
@@ -52,8 +54,16 @@ class Devised(Protocol):
     """A file that says which devices it wants: of kind "train" or "mesh"."""
 
     @property
+    def kind(self) -> str:
+        """Which."""
+
+    @property
     def device(self) -> Any:
         """Its table [device]."""
+
+    @property
+    def controller(self) -> Any:
+        """Its table [controller]."""
 
     @property
     def clock(self) -> Any:
@@ -68,8 +78,21 @@ def choose_devices(config: Devised, base_dir: Path) -> Chosen:
     chosen = Chosen()
     if config.device.bias is not None:
         chosen.devices["*.bias"] = _port(config.device.bias, "device.bias", config, base_dir, chosen)
-    chosen.devices["*"] = _port(config.device, "device", config, base_dir, chosen)
+    chosen.devices["*"] = _controlled(config, _port(config.device, "device", config, base_dir, chosen))
     return chosen
+
+
+def _controlled(config: Devised, device: Any) -> Any:
+    """The device behind the converter that the file asks for."""
+    about = config.controller
+    if about.bits is None and about.dead_zone == 0.0:
+        return device
+    reach = all(math.isfinite(bound) for bound in device.clip_range())
+    if about.bits is not None and about.range is None and not reach and config.kind == "train":
+        raise ConfigError(
+            "controller.bits: the device has no bounds, so its converter needs a 'range', such as [-2, 2]"
+        )
+    return Controlled(device, about.bits, about.dead_zone, None if about.range is None else tuple(about.range))
 
 
 def _port(table: PortTable, where: str, config: Devised, base_dir: Path, chosen: Chosen) -> Any:

@@ -14,7 +14,6 @@ from substrate.errors import ConfigError
 from substrate.learning.chip import Chip, ChipSettings
 from substrate.learning.chip_tasks import Classify, LearnUnitary, Task, TemporalXor
 from substrate.learning.chip_training import ChipTraining
-from substrate.learning.controllers import Controlled
 from substrate.learning.datasets import load_dataset
 from substrate.learning.delay_chip import DelayChip
 
@@ -40,10 +39,9 @@ def parse_mesh(text: str, name: str, overrides: Sequence[str] = ()) -> MeshConfi
 def build_task(config: MeshConfig, devices: Mapping[str, Any], base_dir: Path) -> Task:
     """The task a file describes, with ``devices`` by pattern of ports; raises ConfigError and DataError."""
     about, batch, seed = config.chip, config.training.batch, config.seed
-    placed = {p: d if p.endswith(".bias") else _controlled(config, d) for p, d in devices.items()}
     if config.task.kind == "xor":
         chip = DelayChip(
-            config.task.taps, placed, batch=batch, seed=seed, delay=about.delay, gain=about.readout_gain,
+            config.task.taps, devices, batch=batch, seed=seed, delay=about.delay, gain=about.readout_gain,
             power=about.power, backend=config.training.backend,
         )  # fmt: skip
         return TemporalXor(chip, config.task.lag, seed, config.task.batches)
@@ -52,7 +50,7 @@ def build_task(config: MeshConfig, devices: Mapping[str, Any], base_dir: Path) -
         numbers["crosstalk"] = (config.controller.crosstalk, config.controller.reach)
     if config.task.kind == "unitary":
         numbers |= {"layers": 1, "outputs": min(about.outputs, about.modes)}
-    mesh = Chip(ChipSettings(**numbers), placed, batch=batch, seed=seed, backend=config.training.backend)
+    mesh = Chip(ChipSettings(**numbers), devices, batch=batch, seed=seed, backend=config.training.backend)
     if config.task.kind == "unitary":
         return LearnUnitary(mesh, seed, config.task.batches)
     data, is_path = config.data, config.data.dataset.endswith(".npz")
@@ -67,10 +65,3 @@ def build_training(config: MeshConfig) -> ChipTraining:
     """How a file trains."""
     training, clock = config.training, config.clock
     return ChipTraining(training.epochs, clock.dwell, clock.cooling, training.device_every)
-
-
-def _controlled(config: MeshConfig, device: Any) -> Any:
-    about = config.controller
-    if about.bits is None and about.dead_zone == 0.0:
-        return device
-    return Controlled(device, about.bits, about.dead_zone)

@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from substrate.config.schema import Count, Decibels, DeviceTable, Number, Power, Seed, Strict, Time, reader
+from substrate.config.schema import (
+    ConverterTable,
+    Count,
+    Decibels,
+    DeviceTable,
+    Number,
+    Power,
+    Seed,
+    Strict,
+    Time,
+    reader,
+)
 
 Frequency = Annotated[float, BeforeValidator(reader("frequency")), Field(gt=0, examples=["193.4 THz"])]
 
@@ -47,11 +58,9 @@ class ImageTable(Strict):
     validation_fraction: Annotated[Number, Field(ge=0, lt=1)] = 0.1
 
 
-class ControllerTable(Strict):
-    """[controller]: what drives the devices of the phases, and the heat that goes astray."""
+class ControllerTable(ConverterTable):
+    """[controller]: the converters of the phases, and the heat that goes astray."""
 
-    bits: Annotated[int, Field(ge=1, le=52)] | None = None
-    dead_zone: Annotated[Number, Field(ge=0)] = 0.0  # drives that are ignored
     crosstalk: Annotated[Number, Field(ge=0, lt=1)] = 0.0  # share of a heater's phase that its neighbour gets
     reach: Annotated[Number, Field(gt=0)] = 1.0  # columns or modes over which that falls by e
 

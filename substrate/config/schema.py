@@ -184,6 +184,23 @@ class DeviceTable(PortTable):
     bias: PortTable | None = None
 
 
+class ConverterTable(Strict):
+    """[controller]: the converter in front of every device but the biases (substrate/learning/controllers.py)."""
+
+    bits: Annotated[int, Field(ge=1, le=52)] | None = None
+    dead_zone: Annotated[Number, Field(ge=0)] = 0.0  # drives that are ignored
+    range: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None  # of the converter
+
+    @model_validator(mode="after")
+    def check_range(self) -> "ConverterTable":
+        """From low to high, and of something that has levels."""
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError(f"the range of a converter goes from low to high, but it is {self.range}")
+        if self.range is not None and self.bits is None:
+            raise ValueError("a converter with a range needs its 'bits' too")
+        return self
+
+
 class TrainingTable(Strict):
     """[training]: batches, epochs, and how the numbers are crunched."""
 
@@ -217,6 +234,7 @@ class TrainConfig(Strict):
     clock: ClockTable
     data: DataTable = DataTable()
     device: DeviceTable
+    controller: ConverterTable = ConverterTable()
     training: TrainingTable = TrainingTable()
     record: RecordTable = RecordTable()
 

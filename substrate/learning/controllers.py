@@ -14,7 +14,8 @@ class Controlled:
     """A device whose value the waves see in ``2**bits`` levels over its reach, and that ignores drives up to
     ``dead_zone``. The device itself moves finely: its controller counts with more bits than its converter has.
 
-    ``span`` is the reach of devices without bounds. Raises ConfigError.
+    ``span`` is the converter's own range, beyond which it sends its last level. None: the device's reach; for a device
+    without bounds a turn, 0 to 2 pi, and the same levels in every further turn. Raises ConfigError.
 
     >>> from devices.ideal import Gradient
     >>> port = Controlled(Gradient(1.0), bits=2, span=(0.0, 3.0))
@@ -25,11 +26,13 @@ class Controlled:
     device: Any
     bits: int | None = None
     dead_zone: float = 0.0
-    span: tuple[float, float] = (0.0, 2.0 * np.pi)
+    span: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.bits is not None and not 1 <= self.bits <= 52:
             raise ConfigError(f"A converter has 1 to 52 bits, but bits={self.bits}")
+        if self.span is not None and not self.span[0] < self.span[1]:
+            raise ConfigError(f"A converter's range rises, but it is {self.span}")
         if not self.dead_zone >= 0.0:
             raise ConfigError(f"A dead zone is at least 0, but dead_zone={self.dead_zone}")
 
@@ -60,8 +63,10 @@ class Controlled:
         value = self.device.value(xp, state)
         if self.bits is None:
             return value
-        low, high = self.device.clip_range()
+        low, high = self.device.clip_range() if self.span is None else self.span
         if not (np.isfinite(low) and np.isfinite(high)):
-            low, high = self.span
+            low, high = 0.0, 2.0 * np.pi
+        if self.span is not None:
+            value = xp.clip(value, low, high)
         step = (high - low) / (2**self.bits - 1)
         return xp.rint((value - low) / step) * step + low

@@ -109,6 +109,10 @@ def test_a_controller_has_levels_and_a_dead_zone():
     cells = quiet.create(np.zeros(3))
     quiet.advance(np, cells, np.array([0.4, 0.6, -0.6]), 1.0)
     assert cells["theta"].tolist() == [0.0, 0.6, -0.6]
+    ranged = Controlled(Gradient(1.0), bits=2, span=(-1.0, 2.0))
+    assert ranged.value(np, ranged.create(np.array([-5.0, 0.2, 9.0]))).tolist() == [-1.0, 0.0, 2.0]
+    with pytest.raises(ConfigError, match="range rises"):
+        Controlled(Gradient(1.0), bits=2, span=(1.0, 1.0))
     with pytest.raises(ConfigError, match="1 to 52 bits"):
         Controlled(Gradient(1.0), bits=0)
 
@@ -246,6 +250,24 @@ def test_digits_through_two_meshes(tmp_path):
     summary = json.loads(done.stdout)
     assert summary["accuracy"] > 0.88
     assert summary["validation_accuracy"] > 0.88
+
+
+def test_weights_have_converters_too(tmp_path):
+    """Two bits are too few for digits, eight are enough; a device without bounds needs a range."""
+    run, found = CliRunner(), {}
+    base = ["train", str(EXAMPLES / "digits.toml"), "--json", "-q", "--set", "training.epochs=8"]
+    ranged = [*base, "--set", "controller.range=[-2, 2]"]
+    for bits in (2, 8):
+        out = str(tmp_path / f"{bits}.h5")
+        done = run.invoke(app, [*ranged, "--set", f"controller.bits={bits}", "--out", out])
+        assert done.exit_code == 0, done.output
+        found[bits] = json.loads(done.stdout)["accuracy"]
+        with RunReader.open(out) as reader:
+            assert len(np.unique(reader.read("/devices/w1.matrix/value"))) <= 2**bits
+    assert found[8] > 0.93
+    assert found[2] < 0.9
+    done = run.invoke(app, [*base, "--set", "controller.bits=8", "--out", str(tmp_path / "no.h5")])
+    assert "needs a 'range'" in done.output
 
 
 def test_cards_of_heaters_know_how_to_wrap():
