@@ -20,6 +20,7 @@ from substrate.nodes.photonic import (
     MachZehnder,
     OpticalAmplifier,
     PhaseShifter,
+    TransmissionPad,
 )
 from substrate.nodes.reciprocal import (
     IdealSource,
@@ -81,6 +82,7 @@ __all__ = [
     "Termination",
     "Touchstone",
     "Transformer",
+    "TransmissionPad",
     "Varactor",
     "VoltageSource",
     "Weights",

@@ -133,6 +133,42 @@ class Attenuator(LinearNode):
 
 
 @dataclass(frozen=True)
+class TransmissionPad(LinearNode):
+    """A matched pad that lets ``transmission`` (of the amplitude, 0 to 1) through both ways; ports in, out.
+
+    What a phase-change cell over a waveguide is, whose value is that number. ``temperature`` in K. Raises NetworkError.
+
+    >>> TransmissionPad(0.5).response([50.0, 50.0], np.zeros(1))[0].tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
+    """
+
+    transmission: Any = 0.5
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_range("A pad", "transmission", self.transmission, 0.0, 1.0)
+        require_temperature("A pad", self.temperature)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """``in, out``."""
+        return TWO_PORTS
+
+    def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
+        """See :class:`LinearNode`."""
+        return warmed(self._matrix(), self.temperature)
+
+    def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
+        """See :class:`LinearNode`."""
+        matrix = self._matrix()
+        return np.broadcast_to(matrix, (len(frequencies), *matrix.shape))
+
+    def _matrix(self) -> np.ndarray:
+        factor = np.asarray(self.transmission, float)
+        return stacked([[0.0, factor], [factor, 0.0]])
+
+
+@dataclass(frozen=True)
 class MachZehnder(Memoryless):
     """Coupler, phase ``theta`` in the upper arm, coupler; ``phi`` in the upper input; ports in1, in2, out1, out2.
 

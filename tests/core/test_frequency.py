@@ -54,6 +54,7 @@ def touchstone() -> Touchstone:
 EXAMPLES = {
     "Amplifier": [nodes.Amplifier(6.0)],
     "Attenuator": [nodes.Attenuator(2.0)],
+    "TransmissionPad": [nodes.TransmissionPad(0.7)],
     "Capacitor": [Capacitor(0.7e-12), Capacitor(np.array([0.2e-12, 2e-12]))],
     "Circulator": [nodes.Circulator(3, loss_db=0.4)],
     "Coupler": [nodes.Coupler(0.3, loss_db=0.1), nodes.Coupler(np.array([0.1, 0.9]))],

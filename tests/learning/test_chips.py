@@ -20,8 +20,10 @@ from substrate.learning.controllers import Controlled
 from substrate.learning.datasets import load_dataset
 from substrate.learning.delay_chip import DelayChip
 from substrate.learning.elements import PLANCK, Absorber, ElectroOptic, Intensity, LightNoise, Quadrature, Repeater
+from substrate.learning.insitu import InSitu
 from substrate.meshes.mesh import random_mesh
-from substrate.nodes import SaturableAbsorber
+from substrate.network import Line, Network
+from substrate.nodes import PhaseShifter, SaturableAbsorber, TransmissionPad
 from substrate.record import RunReader
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -268,6 +270,27 @@ def test_weights_have_converters_too(tmp_path):
     assert found[2] < 0.9
     done = run.invoke(app, [*base, "--set", "controller.bits=8", "--out", str(tmp_path / "no.h5")])
     assert "needs a 'range'" in done.output
+
+
+def test_phase_change_pads_learn_what_they_let_through(backend):
+    """Light both ways over three waveguides; a pad that cannot get there stops at its end, with a one-sided slope."""
+    network, line = Network(), Line(delay=1e-12)
+    for k in range(3):
+        network.add(TransmissionPad(0.8), f"pad{k}")
+        network.connect(f"pad{k}.out", network.add(PhaseShifter(0.0), f"p{k}"), line)
+    tunable = [f"pad{k}.transmission" for k in range(3)]
+    material = card("photonic_pcm_gst", rate_set=0.5, rate_reset=0.5)
+    low, high = material.clip_range()
+    light = InSitu(network, [f"pad{k}.in" for k in range(3)], [f"p{k}.out" for k in range(3)], tunable, material,
+                   dt=1e-12, batch=3, settle=10, backend=backend)  # fmt: skip
+    wanted = np.array([low + 0.3 * (high - low), low + 0.8 * (high - low), 1.0])
+    for _ in range(400):
+        error = light.forward(np.eye(3)) - np.diag(wanted)
+        light.backward(np.conj(error))
+        light.tick(1.0)
+    reached = np.array(list(light.values.values()))
+    np.testing.assert_allclose(reached, np.minimum(wanted, high), atol=2e-3)
+    assert light.bank.totals(1.0)["tuning_J"] > 0.0
 
 
 def test_cards_of_heaters_know_how_to_wrap():
