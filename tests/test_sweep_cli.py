@@ -94,6 +94,62 @@ def test_a_cluster_and_local_processes_give_the_same_table(training, tmp_path, c
     assert (tmp_path / "near" / "table.csv").read_bytes() == before
 
 
+CIRCUITS = """
+schema = 1
+kind = "study"
+base = "line.toml"
+repeats = 16
+target = "probes.load.voltage.rms"
+[vary]
+"nodes.load.resistance" = ["normal(50 ohm, 5 ohm)"]
+[fixed]
+"simulation.duration" = "400 ps"
+"""
+LINE = """
+schema = 1
+kind = "circuit"
+[simulation]
+duration = "1 ns"
+dt = "10 ps"
+probes = ["load.voltage"]
+[nodes.src]
+type = "VoltageSource"
+resistance = "50 ohm"
+waveform = { type = "Step", amplitude = "1 V" }
+[nodes.load]
+type = "Resistor"
+resistance = "50 ohm"
+temperature = "300 K"
+[lines.w1]
+from = "src"
+to = "load"
+delay = "100 ps"
+"""
+
+
+def test_runs_side_by_side_do_not_depend_on_workers_or_a_pause(tmp_path):
+    """Sixteen runs, two in a simulation: the same table from one worker, from two, and from a resumed study."""
+    (tmp_path / "line.toml").write_text(LINE)
+    (tmp_path / "study.toml").write_text(CIRCUITS)
+    for name, jobs in (("one", 1), ("two", 2)):
+        done = sweep(tmp_path / "study.toml", "--out", tmp_path / name, "--jobs", jobs)
+        assert done.returncode == 0, done.stderr
+    table = (tmp_path / "one" / "table.csv").read_bytes()
+    assert (tmp_path / "two" / "table.csv").read_bytes() == table
+    rows = tmp_path / "two" / "rows.jsonl"
+    kept = [line for line in rows.read_text().splitlines(keepends=True) if '"run": 5' not in line]
+    assert len(kept) == 15
+    rows.write_text("".join(kept))  # as if a worker had died before it told of run 5
+    assert sweep(tmp_path / "study.toml", "--out", tmp_path / "two", "--resume", "--jobs", "2").returncode == 0
+    once, again = (read_table(tmp_path / name) for name in ("one", "two"))
+    assert [row["run"] for row in again] == list(range(16))
+    for a, b in zip(once, again, strict=True):
+        for key, value in a.items():
+            # A run that was made up for alone has a file of its own, and nobody beside it.
+            if isinstance(value, float) and key not in ("wall_s", "batch", "sample"):
+                assert b[key] == pytest.approx(value, rel=1e-12, abs=1e-15), key
+
+
 def test_a_fault_of_the_base_is_told_before_anything_starts(training, tmp_path):
     training.write_text(training.read_text().replace('"line.loss"', '"line.lost"'))
     told = CliRunner().invoke(app, ["sweep", str(training), "--out", str(tmp_path / "out")])

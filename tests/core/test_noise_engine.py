@@ -6,6 +6,7 @@ import pytest
 from substrate import Line, Network, Probe, Simulation, compile_network
 from substrate.media import RcLine
 from substrate.nodes import (
+    Amplifier,
     Attenuator,
     Capacitor,
     Inductor,
@@ -183,6 +184,19 @@ def test_the_vacuum_does_not_depend_on_dt() -> None:
         net = two_port(Attenuator(3.0), 0.0, dt=dt)
         wave = recorded(net, ["b"], 400, 200, dtype="complex128", dt=dt, settle=10, carrier=LIGHT)["b"]
         assert abs(photons(wave, dt) / 0.5 - 1.0) < SIGMAS / np.sqrt(wave.size)
+
+
+@pytest.mark.parametrize("dt", [DT, DT / 2])
+def test_amplifiers_do_not_depend_on_dt(dt) -> None:
+    """n_sp (G - 1) photons per mode of an optical amplifier, k 290 K (F - 1) G of an electrical one, at either step."""
+    optical = recorded(two_port(OpticalAmplifier(10.0, 1.5), 0.0, (50.0, 50.0), dt), ["b"], 400, 200,
+                       dtype="complex128", dt=dt, settle=10)["b"]  # fmt: skip
+    assert abs(photons(optical, dt) / 13.5 - 1.0) < SIGMAS / np.sqrt(optical.size)
+    assert abs(1.1 * photons(optical, dt) / 13.5 - 1.0) > SIGMAS / np.sqrt(optical.size)
+    electrical = recorded(two_port(Amplifier(10.0, 3.0), 0.0, (50.0, 50.0), dt), ["b"], 400, 200, dt=dt, settle=10)["b"]
+    density = 2.0 * float(np.mean(electrical**2)) * dt  # one-sided: samples dt apart have the band 1 / (2 dt)
+    expected = BOLTZMANN * 290.0 * (10.0**0.3 - 1.0) * 10.0
+    assert abs(density / expected - 1.0) < SIGMAS * np.sqrt(2.0 / electrical.size)
 
 
 def test_an_envelope_carries_kT_per_hertz() -> None:
