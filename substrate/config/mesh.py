@@ -41,7 +41,7 @@ def build_task(config: MeshConfig, devices: Mapping[str, Any], base_dir: Path) -
     about, batch, seed = config.chip, config.training.batch, config.seed
     if config.task.kind == "xor":
         chip = DelayChip(
-            config.task.taps, devices, batch=batch, seed=seed, delay=about.delay, gain=about.readout_gain,
+            about.modes, devices, batch=batch, seed=seed, delay=about.delay, gain=about.readout_gain,
             power=about.power, backend=config.training.backend,
         )  # fmt: skip
         return TemporalXor(chip, config.task.lag, seed, config.task.batches)
@@ -49,7 +49,7 @@ def build_task(config: MeshConfig, devices: Mapping[str, Any], base_dir: Path) -
     if config.controller.crosstalk:
         numbers["crosstalk"] = (config.controller.crosstalk, config.controller.reach)
     if config.task.kind == "unitary":
-        numbers |= {"layers": 1, "outputs": min(about.outputs, about.modes)}
+        numbers |= {"layers": 1, "outputs": about.modes}
     mesh = Chip(ChipSettings(**numbers), devices, batch=batch, seed=seed, backend=config.training.backend)
     if config.task.kind == "unitary":
         return LearnUnitary(mesh, seed, config.task.batches)

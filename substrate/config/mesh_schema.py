@@ -45,7 +45,6 @@ class TaskTable(Strict):
     kind: Literal["classify", "unitary", "xor"] = "classify"
     pool: Count = 1  # pixels a side that are averaged
     lag: Count = 1  # bits, of the exclusive or
-    taps: Annotated[int, Field(ge=2)] = 3  # copies of the light, each a bit later than the one before
     batches: Count = 40  # of an epoch, where there is no data set to end it
 
 
@@ -81,6 +80,17 @@ class MeshTraining(Strict):
     device_every: Count = 1
 
 
+COUNTS: dict[str, dict[str, set[str]]] = {  # what counts for a task, where not all of a table does
+    "chip": {
+        "unitary": {"modes", "columns", "delay", "cell_loss", "coupling_spread", "power"},
+        "xor": {"modes", "delay", "power", "readout_gain"},
+    },
+    "task": {"classify": {"kind", "pool"}, "unitary": {"kind", "batches"}, "xor": {"kind", "lag", "batches"}},
+    "controller": {"xor": {"bits", "dead_zone", "range"}},
+    "data": {"unitary": set(), "xor": set()},
+}
+
+
 class MeshConfig(Strict):
     """A whole file of kind "mesh"; numbers are SI once it is read."""
 
@@ -97,11 +107,18 @@ class MeshConfig(Strict):
     training: MeshTraining = MeshTraining()
 
     @model_validator(mode="after")
-    def check_bits(self) -> "MeshConfig":
-        """The bits that are compared must be there together."""
-        if self.task.kind == "xor" and self.task.lag >= self.task.taps:
+    def check_task(self) -> "MeshConfig":
+        """Every number that is given must count for the task, and the bits that are compared must be there together."""
+        kind = self.task.kind
+        for table, counts in COUNTS.items():
+            extra = sorted(
+                getattr(self, table).model_fields_set - counts.get(kind, getattr(self, table).model_fields_set)
+            )
+            if extra:
+                raise ValueError(f"task.kind is {kind!r}, for which {table}.{extra[0]} means nothing: leave it out")
+        if kind == "xor" and self.task.lag >= self.chip.modes:
             raise ValueError(
-                f"with {self.task.taps} taps the newest bit meets those up to {self.task.taps - 1} before it, "
-                f"but task.lag is {self.task.lag}: give more taps"
+                f"with {self.chip.modes} modes the newest bit meets those up to {self.chip.modes - 1} before it, "
+                f"but task.lag is {self.task.lag}: give more modes"
             )
         return self

@@ -222,7 +222,9 @@ def test_the_other_examples_run(name, tmp_path):
 def test_mistakes_of_a_mesh_file_are_told(tmp_path):
     run = CliRunner()
     for change, said in (
-        ("task.lag=7", "with 4 taps the newest bit meets those up to 3 before it, but task.lag is 7"),
+        ("task.lag=7", "with 4 modes the newest bit meets those up to 3 before it, but task.lag is 7"),
+        ("chip.cell_loss='1 dB'", "for which chip.cell_loss means nothing"),
+        ("controller.crosstalk=0.1", "for which controller.crosstalk means nothing"),
         ("chip.power='3 ohm'", "chip.power"),
         ("chip.mods=4", "mods"),
     ):
