@@ -38,7 +38,7 @@ def chip(modes: int, seed: int) -> InSitu:
             net.connect(f"{name}.{port}", net.add(Termination(), f"{name}_{port}"), line)
         dampers.append(f"{name}.theta")
     tunable = [*right.tunable, *dampers, *left.tunable]
-    settle = 2 * (right.steps_deep + left.steps_deep) // 2 + 10
+    settle = right.steps_deep + left.steps_deep + 10
     return InSitu(net, right.inputs, left.outputs, tunable, Gradient(1.0), dt=DT, batch=modes, settle=settle)
 
 

@@ -190,6 +190,11 @@ class Plan:
         """The most steps that can be computed at once: the shortest delay, in steps."""
         return min((line.steps for line in self.lines), default=1)
 
+    def heading(self, group: ClusterGroup) -> int:
+        """Column of the ledger that a group's energy is booked in: driven by waveforms, by noise alone, by nothing."""
+        driven = [self.drives[i].drive.waveform is not None for i in group.inputs.ravel().tolist()]
+        return INJECTED if any(driven) else NOISE if driven else NET_FORWARD
+
     @property
     def entities(self) -> tuple[str, ...]:
         """Names of the rows of the ledger: wide nodes, line ends they send to, groups of clusters."""

@@ -11,9 +11,10 @@ from substrate.backends import new_state, power_cells, require_same_shape
 from substrate.backends.cpu_circuit import CircuitStepper
 from substrate.backends.cpu_reciprocal import KERNELS as RECIPROCAL
 from substrate.backends.echo import recall
+from substrate.backends.host_ports import HostPorts
 from substrate.errors import BackendError
 from substrate.losses import loss_named
-from substrate.noise import Seed, cell_normals
+from substrate.noise import Seed
 from substrate.plan import (
     INJECTED,
     LINES,
@@ -47,10 +48,8 @@ def power(block: np.ndarray) -> float:
     return float(np.einsum("ij,ij->", rows, rows))
 
 
-class Stepper:
+class Stepper(HostPorts):
     """Steps a plan in blocks ``[channels, steps * batch]``; see :class:`substrate.backends.Stepper`."""
-
-    xp = np
 
     def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int) -> None:
         self.plan, self.batch, self.dtype, self.seed, self.batch_offset = plan, batch, dtype, seed, batch_offset
@@ -131,19 +130,6 @@ class Stepper:
         from substrate.backends.cpu_kernels import settle_ports
 
         settle_ports(new, values, drive, absorbed)
-
-    def advance(self, device: Any, state: dict[str, np.ndarray], drive: np.ndarray, seconds: float, xi: Any) -> Any:
-        """Move device cells by their own law; returns their new values."""
-        device.advance(np, state, drive, seconds, xi)
-        return device.value(np, state)
-
-    def cell_normals(self, seed: int, source: int, step: int, count: int, like: np.ndarray) -> np.ndarray:
-        """Standard normals of device cells."""
-        return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)
-
-    def to_host(self, array: np.ndarray) -> np.ndarray:
-        """A copy of an array of the state."""
-        return np.array(array)
 
     @cached_property
     def _outputs(self) -> list[tuple[int, np.ndarray]]:

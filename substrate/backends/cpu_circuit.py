@@ -7,9 +7,9 @@ import numpy as np
 from substrate.backends.cpu_nonlinear import NonlinearStepper, metered_flow
 from substrate.backends.cpu_pace import Pace
 from substrate.backends.cpu_program import TILE, build_program
-from substrate.backends.waveform_samples import Ahead, longest_call
-from substrate.noise import Seed, fill_normals, thermal_variance
-from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
+from substrate.backends.waveform_samples import Ahead, longest_call, white_sigmas
+from substrate.noise import Seed, fill_normals
+from substrate.plan import LINES, NET_FORWARD, Plan, PlannedProbe, State
 
 PARALLEL_FROM = 65_536  # numbers scattered per block below which waking a second thread costs more than it saves
 
@@ -24,8 +24,7 @@ class Inputs:
         self.seed, self.batch_offset = seed, batch_offset
         self.waves = [drive for drive in plan.drives if drive.drive.waveform is not None]
         self.noise = [drive for drive in plan.drives if drive.drive.waveform is None]
-        variance = [thermal_variance(d.drive.temperature, plan.dt, plan.reference_power) for d in self.noise]
-        self.sigma = np.sqrt(np.array(variance, float)).astype(dtype)  # of each quadrature, where waves are envelopes
+        self.sigma = white_sigmas(plan, dtype)
         self.ahead = Ahead(plan, parts, batch, dtype, seed, batch_offset)
         self.block = np.zeros((parts, len(plan.drives), longest, batch), dtype)
 
@@ -61,7 +60,7 @@ class CircuitStepper:
         work = sum(len(g.which) * g.ports for g in plan.clusters) * plan.block * batch
         self.parallel = work >= PARALLEL_FROM and len(self.owner) > 1 if plan.clusters else False
         self.pace = Pace()
-        self.column = [_column(plan, group) for group in plan.clusters]
+        self.column = [plan.heading(group) for group in plan.clusters]
         self.scratch = self._scratch(parts, dtype) if plan.clusters else []
         self.nonlinear = NonlinearStepper(plan, state, batch) if plan.nonlinear else None
 
@@ -153,9 +152,3 @@ def _flat_memory(state: State, parts: int, dtype: np.dtype) -> np.ndarray:
         state.memories[index] = view
         place += old[0].size
     return memory
-
-
-def _column(plan: Plan, group: ClusterGroup) -> int:
-    """Under which heading a group's energy is booked: driven by waveforms, by noise alone, or by nothing."""
-    driven = [plan.drives[i].drive.waveform is not None for i in group.inputs.ravel().tolist()]
-    return INJECTED if any(driven) else NOISE if driven else NET_FORWARD

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from substrate.backends.cell_places import CellPlaces
 from substrate.errors import DivergenceError
 from substrate.nonlinear_plan import NonlinearGroup
-from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, State
+from substrate.plan import LINES, NET_FORWARD, ClusterGroup, Plan, State
 
 
 def no_convergence(plan: Plan, label: str, step: int) -> DivergenceError:
@@ -32,8 +33,7 @@ class NonlinearGroupStepper:
     def __init__(self, plan: Plan, group: NonlinearGroup, parts: int, batch: int) -> None:
         self.plan, self.group = plan, group
         self.layout = _layout(plan, group, parts, batch)
-        driven = [plan.drives[i].drive.waveform is not None for i in group.linear.inputs.ravel()]
-        self.column = INJECTED if any(driven) else NOISE if driven else NET_FORWARD
+        self.column = plan.heading(group.linear)
 
     def step(self, state: State, index: int, steps: int, inputs: Any, seen: Any, row: np.ndarray) -> float:
         """Advance by one block and book it; returns the joules that went into charges."""
@@ -99,22 +99,17 @@ def _where(plan: Plan, step: int, steps: int) -> tuple[np.ndarray, np.ndarray, n
 def _layout(plan: Plan, group: NonlinearGroup, parts: int, batch: int) -> Any:
     from substrate.backends.cpu_nonlinear_kernel import Layout
 
-    linear, lines = group.linear, group.linear.lines
-    steps = np.array([line.steps for line in plan.lines], np.int64)
-    row = np.array([line.row for line in plan.lines], np.int64)
-    delay_class = np.array([line.delay_class for line in plan.lines], np.int64)[lines]
-    count = np.array([c.rows for c in plan.classes], np.int64)
-    sizes = [2 * c.rows * c.steps * batch for c in plan.classes]
-    offsets = np.cumsum([0, *sizes])[:-1].astype(np.int64)
+    linear, places = group.linear, CellPlaces(plan, batch)
+    base, end = places.ports(linear)
     matrices = linear.matrices
     split = [matrices.real, matrices.imag] if parts == 2 else [matrices]
     return Layout(
         matrices=np.ascontiguousarray(np.stack(split, axis=1), float),
         which=linear.which,
-        base=offsets[delay_class] + row[lines] * steps[lines] * batch,
-        stride=count[delay_class] * steps[lines] * batch,
-        side=linear.sides.astype(np.int64),
-        delay_class=delay_class,
+        base=base,
+        stride=places.stride[end // 2],
+        side=end % 2,
+        delay_class=end // 2,
         weight=linear.weights,
         inputs=linear.inputs,
         observed=linear.observed,

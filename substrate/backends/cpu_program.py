@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from substrate.backends.cell_places import CellPlaces
 from substrate.backends.cpu_factors import rank_one_blocks
 from substrate.locality import permuted
 from substrate.plan import ClusterGroup, Plan
@@ -93,12 +94,8 @@ class _Builder:
     def program(self) -> tuple[Program, np.ndarray]:
         """Lay out every group, then cut the runs into chunks of about equal work."""
         plan, batch = self.plan, self.batch
-        self.delay = np.array([c.steps for c in plan.classes], np.int64)
-        rows = np.array([c.rows for c in plan.classes], np.int64)
-        self.stride = rows * self.delay * batch
-        self.start = np.cumsum([0, *(2 * self.stride)])[: len(rows)].astype(np.int64)
-        self.line_row = np.array([line.row for line in plan.lines], np.int64)
-        self.line_class = np.array([line.delay_class for line in plan.lines], np.int64)
+        self.places = CellPlaces(plan, batch)
+        self.delay = self.places.delay
         self.work: list[np.ndarray] = []
         for index, group in enumerate(plan.clusters):
             if group.matrices.size:
@@ -113,7 +110,13 @@ class _Builder:
             (max(1, g.matrices.shape[3]) for g in plan.clusters if _kind(g, self.parts) >= COUPLER), default=0
         )
         program = Program(
-            block=plan.block, batch=batch, delay=self.delay, stride=self.stride, chunk=chunk, columns=columns, **joined
+            block=plan.block,
+            batch=batch,
+            delay=self.delay,
+            stride=self.places.stride,
+            chunk=chunk,
+            columns=columns,
+            **joined,
         )
         return program, owner
 
@@ -128,7 +131,7 @@ class _Builder:
     def _group(self, index: int, group: ClusterGroup) -> None:
         kind = _kind(group, self.parts)
         if self.plan.block * self.batch < APART_BELOW and _is_pair(group, kind, self.parts):
-            group = _by_ends(group, self.line_class)
+            group = _by_ends(group, self.places.line_class)
         clusters, ports, states = len(group.which), group.ports, group.energy.shape[1]
         sources, observed = group.inputs.shape[1], group.observed.shape[1]
         number = np.arange(clusters)
@@ -137,8 +140,7 @@ class _Builder:
         self._add("memory", self._add("energy", group.energy, float) + number * states)
         self._add("source", self._add("source_row", group.inputs) + number * sources)
         self._add("seen", self._add("seen_row", group.observed) + number * observed)
-        end = 2 * self.line_class[group.lines] + group.sides
-        base = self.start[end // 2] + self.line_row[group.lines] * self.delay[end // 2] * self.batch
+        base, end = self.places.ports(group)
         self._add("base", base)
         self._add("end", end)
         self._add("weight", group.weights, float)

@@ -92,11 +92,9 @@ class Stepper:
         """Sum of amplitude^2 over every cell of every line."""
         waves = [cells for part in self.state.arena for cells in power_cells(self.plan, part, self.batch)]
         energy = sum(self._squares("square_sums", cells, cells.size) for cells in waves)
-        groups = [*zip(self.plan.clusters, self.state.memories, strict=True)]
-        groups += [(n.linear, m) for n, m in zip(self.plan.nonlinear, self.state.nonlinear, strict=True)]
-        for group, memory in groups:
+        weights = self.circuit.energy_weights if self.circuit else []
+        for weight, memory in zip(weights, [*self.state.memories, *self.state.nonlinear], strict=True):
             if memory.size:
-                weight = self.device.put(group.energy, np.float64)
                 energy += self._squares("state_energy", memory, memory.size, weight, weight.size, self.batch)
         return energy + sum(n.stored_energy() for n in (self.circuit.nonlinear if self.circuit else []))
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from substrate.backends.cell_places import CellPlaces
 from substrate.backends.gpu_books import Books
 from substrate.backends.gpu_device import Device, Operation
 from substrate.backends.gpu_layout import Chunks, entries, shared_fields
 from substrate.backends.gpu_nonlinear import NonlinearGroupOnDevice
-from substrate.backends.waveform_samples import Ahead, longest_call
-from substrate.noise import Seed, thermal_variance
-from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup, Plan, PlannedProbe, State
+from substrate.backends.waveform_samples import Ahead, longest_call, white_sigmas
+from substrate.noise import Seed
+from substrate.plan import LINES, NET_FORWARD, ClusterGroup, Plan, PlannedProbe, State
 
 
 class DeviceCircuit:
@@ -24,8 +25,7 @@ class DeviceCircuit:
         self.longest = longest_call(plan, batch, parts, False)
         self.ahead = Ahead(plan, parts, batch, self.real, seed, batch_offset)
         self.waveforms = len(self.ahead.samplers)
-        noise = [drive for drive in plan.drives if drive.drive.waveform is None]
-        variance = [thermal_variance(d.drive.temperature, plan.dt, plan.reference_power) for d in noise]
+        sigma = white_sigmas(plan, self.real)
         width = self.ahead.take(state.step, 1).shape[3] if self.waveforms else 1
         numbers = (self.waveforms * width + plan.observed * batch) * self.longest * parts
         device.require(numbers * self.real.itemsize, "Sources and probes of the circuit part", "probe fewer ports")
@@ -34,12 +34,12 @@ class DeviceCircuit:
         self.kept: dict[str, Any] = {
             "delay": device.put([c.steps for c in plan.classes], np.int64),
             "stride": device.put([c.rows * c.steps * batch for c in plan.classes], np.int64),
-            "sigma": device.put(np.sqrt(np.array(variance, float)), self.real),
+            "sigma": device.put(sigma),
         }
         self.net = device.pack(
             "Circuit", arena=state.arena, plane=state.arena.shape[1], batch=batch, block=plan.block,
             classes=len(plan.classes), waves=self.waves, waveforms=self.waveforms, width=width, longest=self.longest,
-            noisy=len(noise), noise_source=plan.drive_noise_source, seen=self.seen, observed=plan.observed,
+            noisy=len(sigma), noise_source=plan.drive_noise_source, seen=self.seen, observed=plan.observed,
             **self.kept,
         )  # fmt: skip
         self.groups, self.group_arrays = self._groups()
@@ -59,6 +59,11 @@ class DeviceCircuit:
     def own(self) -> bool:
         """Whether one launch steps a whole call."""
         return self.chunks.own
+
+    @property
+    def energy_weights(self) -> list[Any]:
+        """Weights of the squares of states in the stored energy, of linear groups and then of nonlinear ones."""
+        return [arrays["energy"] for arrays in (*self.group_arrays, *(group.kept for group in self.nonlinear))]
 
     def prepare(self, step: int, steps: int) -> None:
         """Before a call: bring what sources feed in to the device, and begin the sums anew."""
@@ -103,8 +108,9 @@ class DeviceCircuit:
     def _groups(self) -> tuple[Any, list[Any]]:
         """The structures of all groups one after the other, and the arrays they point to."""
         device, packed, arrays = self.device, [], []
+        places = CellPlaces(self.plan, self.batch)
         for index, group in enumerate(self.plan.clusters):
-            fields = shared_fields(self.plan, group, self.batch)
+            fields = shared_fields(places, group)
             matrix, imaginary = entries(group.matrices, device.parts, self.real)
             fields |= {"matrix": matrix, "imaginary": imaginary, "samples": group.matrices.shape[1]}
             put = {name: device.put(v) if isinstance(v, np.ndarray) else v for name, v in fields.items()}
@@ -135,8 +141,7 @@ def _book(
     books: Books, plan: Plan, group: ClusterGroup, row: int, net: int, lost: int, stored: int
 ) -> tuple[int, float]:
     """Book a group under what drives it: waveforms, noise alone, or nothing; returns the column and its sign."""
-    driven = [plan.drives[i].drive.waveform is not None for i in group.inputs.ravel().tolist()]
-    column = INJECTED if any(driven) else NOISE if driven else NET_FORWARD
+    column = plan.heading(group)
     sign = 1.0 if column == NET_FORWARD else -1.0
     books.book(row, LINES, (1.0, lost))
     books.book(row, column, (sign, net), (-sign, stored))

@@ -16,12 +16,13 @@ BLOCKS_PER_PROCESSOR = 8  # 2048 threads, as many as one holds
 SHORTEST_GRAPH = 2  # launches worth a graph
 
 
+@cache
 def missing() -> str:
     """Why no GPU can be used here, as a sentence; "" where one can."""
     try:
         import cupy
     except ImportError:
-        return "CuPy is not installed: `pip install 'wave-substrate[gpu]'` beside a CUDA 12 driver, '[gpu13]' beside 13"
+        return "CuPy is not installed: `pip install 'wave-substrate[gpu]'` beside a driver of CUDA 12 or 13"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from substrate.backends.cell_places import CellPlaces
 from substrate.backends.gpu_device import Device
 from substrate.plan import ClusterGroup, Plan
 
@@ -15,21 +16,9 @@ CHUNK_ITEMS = 16  # per thread, of a chunk of memoryless clusters
 STATE_ITEMS = 2  # per thread and step, of a chunk of clusters with states
 
 
-def ports_of(plan: Plan, group: ClusterGroup, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the cells of every port's line begin, and ``2 * delay class + side`` of it, ``[clusters, ports]``."""
-    steps = np.array([c.steps for c in plan.classes], np.int64)
-    rows = np.array([c.rows for c in plan.classes], np.int64)
-    start = np.cumsum([0, *(2 * rows * steps * batch)])[: len(rows)].astype(np.int64)
-    line_row = np.array([line.row for line in plan.lines], np.int64)
-    line_class = np.array([line.delay_class for line in plan.lines], np.int64)
-    delay_class = line_class[group.lines]
-    base = start[delay_class] + line_row[group.lines] * steps[delay_class] * batch
-    return base, 2 * delay_class + group.sides.astype(np.int64)
-
-
-def shared_fields(plan: Plan, group: ClusterGroup, batch: int) -> dict[str, Any]:
+def shared_fields(places: CellPlaces, group: ClusterGroup) -> dict[str, Any]:
     """What the structures of linear and nonlinear groups have in common, as host numbers and arrays."""
-    base, end = ports_of(plan, group, batch)
+    base, end = places.ports(group)
     rows, columns = group.matrices.shape[2:]
     return {
         "clusters": len(group.which), "ports": group.ports, "states": group.energy.shape[1],

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from substrate.backends.cell_places import CellPlaces
 from substrate.backends.cpu_nonlinear import no_convergence
 from substrate.backends.gpu_device import Device, Operation
 from substrate.backends.gpu_layout import entries, shared_fields
@@ -20,7 +21,7 @@ class NonlinearGroupOnDevice:
     def __init__(self, plan: Plan, group: NonlinearGroup, state: State, index: int, device: Device, batch: int) -> None:
         self.plan, self.group, self.device, self.batch = plan, group, device, batch
         linear, elements = group.linear, group.inner - group.waves
-        fields = shared_fields(plan, linear, batch)
+        fields = shared_fields(CellPlaces(plan, batch), linear)
         matrix, imaginary = entries(linear.matrices, device.parts, np.float64)
         roots = np.sqrt(group.impedances * plan.reference_power)
         fields |= {

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from substrate.backends import new_state, power_cells, require_same_shape
+from substrate.backends.host_ports import HostPorts
 from substrate.backends.reference_circuit import step_circuit
 from substrate.backends.reference_functions import PHI, SLOPE, error_wave
 from substrate.backends.reference_nonlinear import stored_energy
 from substrate.backends.reference_reciprocal import KERNELS as RECIPROCAL
-from substrate.noise import Seed, cell_normals, normals
+from substrate.noise import Seed, normals
 from substrate.plan import (
     INJECTED,
     LINES,
@@ -33,10 +34,8 @@ def energy(wave: Wave) -> float:
     return math.fsum(value * value for row in wave for value in row)
 
 
-class Stepper:
+class Stepper(HostPorts):
     """Steps a plan one step at a time; see :class:`substrate.backends.Stepper`."""
-
-    xp = np
 
     def __init__(self, plan: Plan, *, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int) -> None:
         self.plan, self.batch, self.seed, self.batch_offset = plan, batch, seed, batch_offset
@@ -79,19 +78,6 @@ class Stepper:
         for i in range(len(values)):
             absorbed[i] += drive[i] * (new[i] - values[i])
             values[i] = new[i]
-
-    def advance(self, device: Any, state: dict[str, np.ndarray], drive: np.ndarray, seconds: float, xi: Any) -> Any:
-        """Move device cells by their own law; returns their new values."""
-        device.advance(np, state, drive, seconds, xi)
-        return device.value(np, state)
-
-    def cell_normals(self, seed: int, source: int, step: int, count: int, like: np.ndarray) -> np.ndarray:
-        """Standard normals of device cells."""
-        return cell_normals(seed, source, step, count, like.shape, dtype=like.dtype.type)
-
-    def to_host(self, array: np.ndarray) -> np.ndarray:
-        """A copy of an array of the state."""
-        return np.array(array)
 
     def _one_step(self) -> None:
         for end, signal in self.plan.arrivals:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from substrate.noise import Seed
+from substrate.noise import Seed, thermal_variance
 from substrate.noisy import SLOTS, Stream, sampler
 from substrate.plan import Plan, ScaledDrive
 from substrate.stacking import SideBySide
@@ -37,6 +37,13 @@ class Ahead:
         values = np.stack([np.broadcast_to(row, (steps, width)) for row in rows])
         parts = [values.real, values.imag] if self.parts == 2 else [values.real]
         self.values, self.start = np.stack(parts).astype(self.dtype), step
+
+
+def white_sigmas(plan: Plan, dtype: np.dtype) -> np.ndarray:
+    """Rms of the white drives of a plan, in amplitude; of each quadrature, where waves are envelopes."""
+    noisy = [drive for drive in plan.drives if drive.drive.waveform is None]
+    variance = [thermal_variance(d.drive.temperature, plan.dt, plan.reference_power) for d in noisy]
+    return np.sqrt(np.array(variance, float)).astype(dtype)
 
 
 def longest_call(plan: Plan, batch: int, parts: int, every_block: bool) -> int:

@@ -43,6 +43,18 @@ class Job:
     began_with: dict[str, Any]  # attributes of the run file that goes on
 
 
+def origin(job: Job, title: str, cards: dict[str, str]) -> dict[str, Any]:
+    """What the run file of a job keeps, so that it can be made again or gone on with."""
+    return {
+        "title": title,
+        "input": job.text,
+        "input_name": job.name,
+        "base_dir": str(job.base_dir),
+        "overrides": json.dumps(job.overrides),
+        "device_cards": json.dumps(cards),
+    }
+
+
 class Stopped(KeyboardInterrupt):
     """A signal asked the run to stop, and a batch has just ended."""
 

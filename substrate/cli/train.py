@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from substrate.cli.jobs import Job, Request, Stopped, new_job, refuse_changes, resumed_job, signals
+from substrate.cli.jobs import Job, Request, Stopped, new_job, origin, refuse_changes, resumed_job, signals
 from substrate.cli.mesh import mesh_job, train_mesh
 from substrate.cli.ports import Chosen, choose_devices
 from substrate.cli.progress import ProgressLine
@@ -89,12 +89,7 @@ def _run(job: Job, config: TrainConfig, chosen: Chosen, request: Request) -> dic
 def _attributes(job: Job, config: TrainConfig, chosen: Chosen) -> dict[str, Any]:
     """What the run file keeps about its origin, beside what every run file keeps."""
     return {
-        "title": config.title,
-        "input": job.text,
-        "input_name": job.name,
-        "base_dir": str(job.base_dir),
-        "overrides": json.dumps(job.overrides),
-        "device_cards": json.dumps(chosen.cards),
+        **origin(job, config.title, chosen.cards),
         "layers": json.dumps(config.network.layers),
         "dt_s": config.clock.dt,
         "dwell_s": config.clock.dwell,

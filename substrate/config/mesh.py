@@ -46,8 +46,6 @@ def build_task(config: MeshConfig, devices: Mapping[str, Any], base_dir: Path) -
         )  # fmt: skip
         return TemporalXor(chip, config.task.lag, seed, config.task.batches)
     numbers = about.model_dump(exclude={"cell_loss"}) | {"cell_loss_db": about.cell_loss}
-    if config.controller.crosstalk:
-        numbers["crosstalk"] = (config.controller.crosstalk, config.controller.reach)
     if config.task.kind == "unitary":
         numbers |= {"layers": 1, "outputs": about.modes}
     mesh = Chip(ChipSettings(**numbers), devices, batch=batch, seed=seed, backend=config.training.backend)

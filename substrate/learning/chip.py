@@ -1,16 +1,15 @@
 """A photonic chip: meshes one behind the other, elements between them, detectors at the end; all learns in place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from substrate.errors import ConfigError
+from substrate.learning.chip_biases import Biases, kept, phase_devices, under
 from substrate.learning.elements import ElectroOptic, Intensity, LightNoise, Quadrature, Repeater
-from substrate.learning.host_ports import HostPorts
 from substrate.learning.insitu import InSitu
 from substrate.learning.ports import PortBank
 from substrate.meshes import Mesh, draw_mesh
@@ -30,8 +29,8 @@ class ChipSettings:
     (dB of power) of every interferometer and ``coupling_spread`` of the couplers about one half; ``power`` (W) of the
     light that counts as one at inputs, repeaters and detectors. ``between`` two meshes: ``repeater`` (a detector, tanh,
     a modulator) or ``electro_optic``; ``readout``: ``quadrature`` or ``intensity``, with a gain each. ``window`` (s),
-    over which detectors integrate, brings the noise of light at ``carrier`` (Hz); None: quiet. ``crosstalk``: share of
-    a heater's phase that its neighbour gets, and the columns over which that falls by e. Raises ConfigError.
+    over which detectors integrate, brings the noise of light at ``carrier`` (Hz); None: quiet. Raises
+    ConfigError.
     """
 
     modes: int
@@ -46,10 +45,8 @@ class ChipSettings:
     readout: str = "quadrature"
     readout_gain: float = 16.0
     columns: int = 0
-    bias: bool = True
     window: float | None = None
     carrier: float = 193.4e12
-    crosstalk: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.modes < 2 or self.layers < 1:
@@ -79,11 +76,11 @@ class Chip:
         self, settings: ChipSettings, devices: Mapping[str, Any], *, batch: int, seed: int, backend: str = "cpu"
     ) -> None:
         self.settings, self.batch, self.seed = settings, batch, seed
-        own = {pattern: device for pattern, device in devices.items() if not pattern.endswith(".bias")}
+        own = phase_devices(devices)
         self.meshes = [self._mesh(k, own, backend) for k in range(settings.layers)]
         self.elements = [self._element(k) for k in range(settings.layers - 1)]
         self.readout = self._detector(settings.layers - 1, settings.outputs, settings.readout, settings.readout_gain)
-        self.biases = self._biases(devices)
+        self.biases = Biases(dict(self._detectors()), devices, seed)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Outputs ``[batch, outputs]`` of amplitudes ``x[batch, modes]`` in units of sqrt(power)."""
@@ -104,18 +101,14 @@ class Chip:
             back = mesh.backward(back)
             if element is not None:
                 back = element.backward(back)
-        for name, detector in self._detectors():
-            if name in self.biases.state.drive:
-                self.biases.state.drive[name][...] = -detector.heard / self.batch
+        self.biases.listen(self.batch)
         return back
 
     def tick(self, seconds: float) -> None:
         """Let every device move for ``seconds`` under what its port heard."""
         for mesh in self.meshes:
             mesh.tick(seconds)
-        if self.biases.bank is not None:
-            self.biases.bank.tick(seconds)
-            self._take_biases()
+        self.biases.tick(seconds)
 
     def answer(self, x: np.ndarray) -> np.ndarray:
         """Outputs ``[samples, outputs]`` of any number of samples."""
@@ -126,29 +119,22 @@ class Chip:
     @property
     def banks(self) -> dict[str, PortBank]:
         """The devices of every mesh, and of the biases."""
-        found = {f"mesh{k + 1}": mesh.bank for k, mesh in enumerate(self.meshes)}
-        return found | ({"bias": self.biases.bank} if self.biases.bank is not None else {})
-
-    @property
-    def phases(self) -> int:
-        """How many phases there are."""
-        return sum(len(mesh.state.parameters) for mesh in self.meshes)
+        return {f"mesh{k + 1}": mesh.bank for k, mesh in enumerate(self.meshes)} | self.biases.banks
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that has been learned, as host arrays, and how much noise has been drawn."""
-        arrays = {f"{name}/{key}": a for name, bank in self.banks.items() for key, a in bank.checkpoint().items()}
+        arrays = kept(self.banks)
         arrays["noise"] = np.array([d.noise.step if d.noise else 0 for _, d in self._detectors()], np.int64)
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from a checkpoint; light that is still under way is sent anew at the next batch."""
         for name, bank in self.banks.items():
-            own = {k.removeprefix(f"{name}/"): a for k, a in arrays.items() if k.startswith(f"{name}/")}
-            bank.restore(own)
+            bank.restore(under(name, arrays))
         for (_, detector), step in zip(self._detectors(), arrays["noise"].tolist(), strict=True):
             if detector.noise is not None:
                 detector.noise.step = step
-        self._take_biases()
+        self.biases.apply()
 
     def _mesh(self, number: int, devices: Mapping[str, Any], backend: str) -> InSitu:
         about = self.settings
@@ -158,8 +144,6 @@ class Chip:
         )  # fmt: skip
         network = Network()
         drawn = draw_mesh(network, made, "u", Line(delay=about.delay))
-        if about.crosstalk is not None:
-            devices = {pattern: _warming(device, made, *about.crosstalk) for pattern, device in devices.items()}
         return InSitu(
             network, drawn.inputs, drawn.outputs, drawn.tunable, devices, dt=about.delay, batch=self.batch,
             settle=2 * drawn.steps_deep + 4, backend=backend, seed=seed,
@@ -181,37 +165,6 @@ class Chip:
         """Every detector with the name of its bias."""
         found = [(f"detector{k + 1}.bias", e.detector) for k, e in enumerate(self.elements) if isinstance(e, Repeater)]
         return [*found, (f"detector{self.settings.layers}.bias", self.readout)]
-
-    def _biases(self, devices: Mapping[str, Any]) -> Any:
-        """Ports of the electronic biases, where there are any and a device for them."""
-        own = {pattern: device for pattern, device in devices.items() if pattern.endswith(".bias")}
-        numbers = {name: detector.bias for name, detector in self._detectors()} if own and self.settings.bias else {}
-        drive = {name: np.zeros_like(value) for name, value in numbers.items()}
-        ports = SimpleNamespace(
-            state=SimpleNamespace(parameters=numbers, drive=drive, version=0, inputs={}), stepper=HostPorts(), bank=None
-        )
-        ports.bank = PortBank(ports, own, seed=self.seed) if numbers else None
-        self.biases = ports
-        self._take_biases()
-        return ports
-
-    def _take_biases(self) -> None:
-        for name, detector in self._detectors():
-            if name in self.biases.state.parameters:
-                detector.bias = self.biases.state.parameters[name]
-
-
-def _warming(device: Any, mesh: Mesh, strength: float, reach: float) -> Any:
-    """The device with heat that reaches its neighbours; raises ConfigError for devices without heaters."""
-    inner = getattr(device, "device", device)
-    if not hasattr(inner, "crosstalk"):
-        raise ConfigError(f"crosstalk is heat between heaters, but {type(inner).__name__} has none")
-    places = places_of(mesh)
-    distance = np.sqrt(((places[:, None] - places[None]) ** 2).sum(-1))
-    coupling = strength * np.exp(-distance / reach)
-    np.fill_diagonal(coupling, 0.0)
-    warm = replace(inner, crosstalk=coupling)
-    return warm if inner is device else replace(device, device=warm)
 
 
 def places_of(mesh: Mesh) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from substrate.errors import DataError
 from substrate.learning.chip import Chip
-from substrate.learning.datasets import Dataset
+from substrate.learning.datasets import Dataset, shuffled
 from substrate.learning.delay_chip import DelayChip
 from substrate.learning.ports import PortBank
 from substrate.losses import loss_named
@@ -49,12 +49,6 @@ METRICS = {
 }
 
 
-def shuffled(seed: int, epoch: int, count: int) -> np.ndarray:
-    """The order of an epoch, the same whoever asks."""
-    seeds = np.random.SeedSequence([seed, 0xBA7C, epoch])
-    return np.random.Generator(np.random.Philox(seeds)).permutation(count)
-
-
 def pooled(x: np.ndarray, pool: int, modes: int) -> np.ndarray:
     """Square images ``[samples, pixels]`` as means of ``pool`` x ``pool`` pixels; raises DataError.
 
@@ -72,10 +66,29 @@ def pooled(x: np.ndarray, pool: int, modes: int) -> np.ndarray:
 
 
 @dataclass
-class Classify:
-    """Labels of a data set, by cross entropy. Inputs are amplitudes about their mean, one in the mean square."""
+class OnChip:
+    """A task that learns nothing beside its chip."""
 
     chip: Chip
+
+    @property
+    def banks(self) -> dict[str, PortBank]:
+        """See :class:`Task`."""
+        return self.chip.banks
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """See :class:`Task`."""
+        return self.chip.checkpoint()
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """See :class:`Task`."""
+        self.chip.restore(arrays)
+
+
+@dataclass
+class Classify(OnChip):
+    """Labels of a data set, by cross entropy. Inputs are amplitudes about their mean, one in the mean square."""
+
     dataset: Dataset
     pool: int
     seed: int
@@ -95,7 +108,6 @@ class Classify:
             raise DataError(
                 f"A batch of {self.chip.batch} needs more than the {len(self.x)} samples there are to train"
             )
-        self.banks = self.chip.banks
 
     def learn(self, epoch: int, batch: int, seconds: float) -> float:
         """See :class:`Task`."""
@@ -116,28 +128,19 @@ class Classify:
             "test_loss": float(np.mean(CROSS_ENTROPY.value(np, z.T, np.eye(z.shape[1])[:, y]))),
         }
 
-    def checkpoint(self) -> dict[str, np.ndarray]:
-        """See :class:`Task`."""
-        return self.chip.checkpoint()
-
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """See :class:`Task`."""
-        self.chip.restore(arrays)
-
 
 @dataclass
-class LearnUnitary:
+class LearnUnitary(OnChip):
     """A mesh that becomes a random unitary: ``J`` is the mean of ``|y - U x|^2`` over random x of one unit of power.
 
     ``distance`` is measured with the mesh's own light, one input at a time.
     """
 
-    chip: Chip
     seed: int
     batches: int = 20
 
     def __post_init__(self) -> None:
-        self.mesh, self.banks = self.chip.meshes[0], self.chip.banks
+        self.mesh = self.chip.meshes[0]
         self.target = random_unitary(self.chip.settings.modes, self.seed)
 
     def learn(self, epoch: int, batch: int, seconds: float) -> float:
@@ -157,14 +160,6 @@ class LearnUnitary:
         probes = np.concatenate([np.eye(modes), np.zeros((-modes % size, modes))])
         seen = np.concatenate([self.mesh.forward(probes[i : i + size]) for i in range(0, len(probes), size)])[:modes]
         return {"distance": float(np.linalg.norm(seen.T - self.target) / np.linalg.norm(self.target))}
-
-    def checkpoint(self) -> dict[str, np.ndarray]:
-        """See :class:`Task`."""
-        return self.chip.checkpoint()
-
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """See :class:`Task`."""
-        self.chip.restore(arrays)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,6 @@ class ChipRun:
         summary = self.summary()
         if self.writer is not None:
             self.writer.finish("complete", summary)
-            self.writer.close()
         return summary
 
     def summary(self) -> dict[str, Any]:
@@ -124,10 +124,9 @@ class ChipRun:
             return
         self.writer.append("/devices/time", self.time)
         for name, bank in self.task.banks.items():
-            for column in ("value", "drive"):
-                host = [bank.simulation.stepper.to_host(getattr(g, f"{column}s" if column == "value" else column))
-                        for g in bank.groups]  # fmt: skip
-                self.writer.append(f"/devices/{name}/{column}", np.concatenate(host))
+            for column, kind in (("value", "values"), ("drive", "drive")):
+                parts = [array.ravel() for array in bank.port_values(kind).values()]
+                self.writer.append(f"/devices/{name}/{column}", np.concatenate(parts))
 
 
 def train_chip(
@@ -158,9 +157,6 @@ def train_chip(
             attributes=dict(attributes or {}),
             overwrite=overwrite,
         )
-    try:
+        run.writer.checkpoint(run.state, run.scalars)  # so that a run stopped in its first epoch goes on, too
+    with run.writer or nullcontext():
         return run.run(progress)
-    except BaseException:
-        if run.writer is not None:
-            run.writer.close()
-        raise

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from substrate.backends.host_ports import HostPorts
 from substrate.compile import compile_network
 from substrate.errors import NetworkError
-from substrate.learning.host_ports import HostPorts
 from substrate.learning.ports import Device, PortBank
 from substrate.network import Line, Network
 from substrate.nodes.linear import LinearNode

@@ -1,14 +1,13 @@
 """A delay network: bits arrive one by one, waveguides of one, two ... bits' length keep them, a mesh compares them."""
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from substrate.errors import ConfigError
+from substrate.learning.chip_biases import Biases, kept, phase_devices, under
 from substrate.learning.elements import Intensity
-from substrate.learning.host_ports import HostPorts
 from substrate.learning.insitu import InSitu
 from substrate.learning.ports import PortBank
 from substrate.meshes import draw_mesh
@@ -51,24 +50,17 @@ class DelayChip:
         self.settle = drawn.steps_deep + taps + 6
         self.bit = 2 * self.settle * delay
         entry = _tapped(network, drawn.inputs, delay, self.bit)
-        own = {pattern: device for pattern, device in devices.items() if not pattern.endswith(".bias")}
         self.light = InSitu(
-            network, [entry], drawn.outputs, drawn.tunable, own, dt=delay, batch=batch, settle=self.settle,
-            backend=backend, seed=seed,
+            network, [entry], drawn.outputs, drawn.tunable, phase_devices(devices), dt=delay, batch=batch,
+            settle=self.settle, backend=backend, seed=seed,
         )  # fmt: skip
         self.detector = Intensity(gain * taps, power, np.full(1, -1.0))
-        state = SimpleNamespace(
-            parameters={"detector.bias": self.detector.bias}, drive={"detector.bias": np.zeros(1)}, version=0, inputs={}
-        )
-        self.biases = SimpleNamespace(state=state, stepper=HostPorts())
-        electronic = {pattern: device for pattern, device in devices.items() if pattern.endswith(".bias")}
-        self.bias_bank = PortBank(self.biases, electronic, seed=seed) if electronic else None
-        self._take_bias()
+        self.biases = Biases({"detector.bias": self.detector}, devices, seed)
 
     @property
     def banks(self) -> dict[str, PortBank]:
         """The devices of the mesh, and of the bias."""
-        return {"mesh1": self.light.bank} | ({"bias": self.bias_bank} if self.bias_bank is not None else {})
+        return {"mesh1": self.light.bank} | self.biases.banks
 
     def forward(self, bits: np.ndarray) -> np.ndarray:
         """The detector's number ``[batch, 1]`` while these bits ``[batch]`` enter and earlier ones are on their way."""
@@ -77,30 +69,23 @@ class DelayChip:
     def backward(self, error: np.ndarray) -> None:
         """Send ``dJ/dnumber`` ``[batch, 1]`` back while the bit stays; its time is over then."""
         self.light.backward(self.detector.backward(error))
-        self.biases.state.drive["detector.bias"][...] = -self.detector.heard / self.batch
+        self.biases.listen(self.batch)
 
     def tick(self, seconds: float) -> None:
         """Let the devices move."""
         self.light.tick(seconds)
-        if self.bias_bank is not None:
-            self.bias_bank.tick(seconds)
-            self._take_bias()
+        self.biases.tick(seconds)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """What has been learned, and the light under way."""
-        arrays = {f"{name}/{key}": a for name, bank in self.banks.items() for key, a in bank.checkpoint().items()}
-        return arrays | {f"waves/{key}": a for key, a in self.light.simulation.checkpoint().items()}
+        return kept(self.banks) | {f"waves/{key}": a for key, a in self.light.simulation.checkpoint().items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from a checkpoint."""
         for name, bank in self.banks.items():
-            bank.restore({k.removeprefix(f"{name}/"): a for k, a in arrays.items() if k.startswith(f"{name}/")})
-        waves = {k.removeprefix("waves/"): a for k, a in arrays.items() if k.startswith("waves/")}
-        self.light.simulation.restore(waves)
-        self._take_bias()
-
-    def _take_bias(self) -> None:
-        self.detector.bias = self.biases.state.parameters["detector.bias"]
+            bank.restore(under(name, arrays))
+        self.light.simulation.restore(under("waves", arrays))
+        self.biases.apply()
 
 
 def _tapped(network: Network, inputs: tuple[str, ...], step: float, bit: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.errors import ConfigError, DataError, DivergenceError
-from substrate.learning.datasets import Dataset, load_dataset
+from substrate.learning.datasets import Dataset, load_dataset, shuffled
 from substrate.learning.evaluating import Evaluator, gradient_error, score
 from substrate.learning.layered import INPUT, OUTPUT, chain
 from substrate.learning.ports import Devices, PortBank
@@ -113,8 +113,7 @@ class Trainer:
         return summary
 
     def _order(self, epoch: int) -> np.ndarray:
-        seeds = np.random.SeedSequence([self.settings.seed, 0xBA7C, epoch])
-        return np.random.Generator(np.random.Philox(seeds)).permutation(len(self.dataset.x_train))
+        return shuffled(self.settings.seed, epoch, len(self.dataset.x_train))
 
     def _train_batch(self, rows: np.ndarray, record_field: bool) -> None:
         x, y = self.dataset.x_train[rows], self._y_train[rows]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from devices import card
 from devices.ideal import Gradient
-from devices.thermo_optic import ThermoOptic
+from devices.thermo_optic import ThermoOptic, exponential_crosstalk
 from substrate.cli import app
 from substrate.errors import ConfigError, DataError
 from substrate.learning.chip import Chip, ChipSettings, places_of
@@ -130,9 +130,10 @@ def test_a_heater_at_its_end_begins_anew_two_pi_away():
 
 
 def test_heat_reaches_the_phases_next_door():
-    devices = {"*": ThermoOptic(power_pi=1e-3, tau=1e-6, rate=1.0)}
-    chip = Chip(settings(crosstalk=(0.1, 1.0), layers=1), devices, batch=1, seed=0)
-    bank, places = chip.banks["mesh1"], places_of(random_mesh(3, 0))
+    places = places_of(random_mesh(3, 0))
+    warm = exponential_crosstalk(places, 0.1, 1.0)
+    devices = {"*": ThermoOptic(power_pi=1e-3, tau=1e-6, rate=1.0, crosstalk=warm)}
+    bank = Chip(settings(layers=1), devices, batch=1, seed=0).banks["mesh1"]
     group = bank.groups[0]
     before = group.values.copy()
     one = int(np.argmin(np.abs(before - np.pi)))
@@ -143,8 +144,10 @@ def test_heat_reaches_the_phases_next_door():
     assert moved[one] > 0.19
     assert np.all(np.diff(moved[order][1:]) < 1e-3)  # the further, the less
     assert moved[order[1]] > 0.01
-    with pytest.raises(ConfigError, match="crosstalk is heat between heaters, but Gradient has none"):
-        Chip(settings(crosstalk=(0.1, 1.0)), IDEAL, batch=1, seed=0)
+    file = [str(EXAMPLES / "mesh_digits.toml"), "--set", "controller.crosstalk=0.1", "--out", "unused.h5"]
+    assert (
+        "crosstalk is heat between heaters, but Gradient has none" in CliRunner().invoke(app, ["train", *file]).output
+    )
 
 
 def test_a_mesh_becomes_a_unitary():
@@ -181,6 +184,28 @@ def test_digits_are_learned_and_a_run_goes_on_bit_for_bit(tmp_path):
         train_chip(task(), ChipTraining(3, 1.0), out=tmp_path / "parts.h5", progress=stop)
     train_chip(task(), ChipTraining(3, 1.0), out=tmp_path / "parts.h5", resume=True)
     with RunReader.open(tmp_path / "whole.h5") as one, RunReader.open(tmp_path / "parts.h5") as two:
+        for name in one.tables:
+            np.testing.assert_array_equal(one.read(name), two.read(name))
+
+
+def test_a_run_stopped_in_its_first_epoch_goes_on(tmp_path):
+    """From the command, as a signal would stop it; a failure says why in the file."""
+    run, out, whole = CliRunner(), tmp_path / "parts.h5", tmp_path / "whole.h5"
+    base = ["train", str(EXAMPLES / "mesh_xor.toml"), "-q", "--set", "training.epochs=2", "--out"]
+    learn = TemporalXor.learn
+
+    def stop(self, epoch, batch, seconds):
+        if batch == 7:
+            raise KeyboardInterrupt
+        return learn(self, epoch, batch, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TemporalXor, "learn", stop)
+        assert run.invoke(app, [*base, str(out)]).exit_code == 130
+    assert "interrupted" in run.invoke(app, ["info", str(out)]).output
+    assert run.invoke(app, ["train", "--resume", str(out), "-q"]).exit_code == 0
+    assert run.invoke(app, [*base, str(whole)]).exit_code == 0
+    with RunReader.open(whole) as one, RunReader.open(out) as two:
         for name in one.tables:
             np.testing.assert_array_equal(one.read(name), two.read(name))
 

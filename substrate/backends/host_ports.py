@@ -1,4 +1,4 @@
-"""Arithmetic of ports whose numbers live on the host while waves may live elsewhere: fields of a circuit's nodes."""
+"""Arithmetic of ports whose numbers are NumPy arrays: of the CPU's steppers, and of fields of a circuit's nodes."""
 
 from typing import Any
 
