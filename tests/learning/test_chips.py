@@ -189,7 +189,7 @@ def test_digits_are_learned_and_a_run_goes_on_bit_for_bit(tmp_path):
 
 
 def test_a_run_stopped_in_its_first_epoch_goes_on(tmp_path):
-    """From the command, as a signal would stop it; a failure says why in the file."""
+    """From the command, as a signal would stop it."""
     run, out, whole = CliRunner(), tmp_path / "parts.h5", tmp_path / "whole.h5"
     base = ["train", str(EXAMPLES / "mesh_xor.toml"), "-q", "--set", "training.epochs=2", "--out"]
     learn = TemporalXor.learn
@@ -208,6 +208,27 @@ def test_a_run_stopped_in_its_first_epoch_goes_on(tmp_path):
     with RunReader.open(whole) as one, RunReader.open(out) as two:
         for name in one.tables:
             np.testing.assert_array_equal(one.read(name), two.read(name))
+
+
+def test_a_failure_stands_in_the_file_and_other_data_are_refused(tmp_path, monkeypatch):
+    run, out, data = CliRunner(), tmp_path / "run.h5", tmp_path / "d.npz"
+    rng = np.random.default_rng(0)
+    np.savez(data, x=rng.normal(size=(200, 4)), y=np.arange(200) % 2)
+    numbers = {"task.pool": 1, "chip.modes": 4, "chip.outputs": 2, "data.dataset": f"'{data}'", "training.epochs": 2}
+    sets = [part for key, value in numbers.items() for part in ("--set", f"{key}={value}")]
+
+    def fail(self, epoch, batch, seconds):
+        raise ValueError("the light went out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classify, "learn", fail)
+        assert run.invoke(app, ["train", str(EXAMPLES / "mesh_digits.toml"), "-q", "--out", str(out), *sets]).exit_code
+    with RunReader.open(out) as reader:
+        assert reader.status == "failed: ValueError: the light went out"
+    np.savez(data, x=rng.normal(size=(200, 4)), y=np.arange(200) % 2)
+    told = run.invoke(app, ["train", "--resume", str(out), "-q"])
+    assert told.exit_code != 0
+    assert "the data set has changed since the run began" in told.output.replace("\n", " ")
 
 
 def test_what_does_not_fit_is_told():
