@@ -5,6 +5,7 @@ from typing import Any
 
 from substrate.nodes.algebra import fluctuating
 from substrate.nodes.linear import Drive, LinearNode, Scattering
+from substrate.noise.lines import LineNoise
 from substrate.noise.switch import NoiseSettings
 
 NATURAL = ("thermal", "amplifier")  # kinds that say themselves what a part emits
@@ -24,6 +25,8 @@ def with_noise(node: LinearNode, part: Scattering, settings: NoiseSettings) -> S
 
 
 def _switched(drive: Drive, settings: NoiseSettings) -> Drive:
+    if isinstance(drive.waveform, LineNoise):
+        return replace(drive, waveform=drive.waveform.at(settings.level(drive.waveform.temperature)))
     if drive.waveform is not None:
         return drive
     if drive.kind == "thermal":

@@ -25,6 +25,7 @@ class LineAccuracy:
     ``error_below`` is the largest deviation of an entry of the scattering matrix between matched ends from zero to
     ``frequency``, ``band_error`` the same up to half the sampling rate. ``gain`` is by how much the largest singular
     value of that matrix exceeds 1 (zero or below: passive). ``states`` are the numbers remembered beside the waves.
+    From ``noise_from`` (Hz) on the thermal noise of a line that disperses has its density within 1e-3.
     """
 
     medium: str
@@ -37,12 +38,14 @@ class LineAccuracy:
     error_below: float = 0.0
     band_error: float = 0.0
     gain: float = 0.0
+    noise_from: float = 0.0
 
     def __str__(self) -> str:
+        noise = f"; thermal noise right from {self.noise_from:.3g} Hz on" if self.noise_from > 0.0 else ""
         return (
             f"{self.medium}, {self.states} states; at {self.frequency:.4g} Hz |H| error {self.magnitude_error:+.3e}, "
             f"phase delay error {self.phase_delay_error:+.3e} steps, scattering error {self.error_below:.2e} up to "
-            f"there, {self.band_error:.2e} up to half the sampling rate"
+            f"there, {self.band_error:.2e} up to half the sampling rate{noise}"
         )
 
 

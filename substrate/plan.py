@@ -192,7 +192,7 @@ class Plan:
 
     def heading(self, group: ClusterGroup) -> int:
         """Column of the ledger that a group's energy is booked in: driven by waveforms, by noise alone, by nothing."""
-        driven = [self.drives[i].drive.waveform is not None for i in group.inputs.ravel().tolist()]
+        driven = [not self.drives[i].drive.is_noise for i in group.inputs.ravel().tolist()]
         return INJECTED if any(driven) else NOISE if driven else NET_FORWARD
 
     @property

@@ -97,6 +97,25 @@ def test_samples_are_what_each_run_is_alone(tmp_path, backend) -> None:
     assert other[0]["probes"]["r"]["rms"] != other[1]["probes"]["r"]["rms"]
 
 
+def test_warm_lines_that_disperse_hear_themselves_alone(tmp_path) -> None:
+    """Each sample has the noise of its own line at its own temperature, drawn as in a run of its own."""
+    loss = "\n".join(["type = 'RlgcLine'", "length = '20 mm'", "resistance = '200 ohm/m'", "inductance = '250 nH/m'",
+                      "conductance = 0.2", "capacitance = '100 pF/m'", "temperature = 300.0"])  # fmt: skip
+    text = (
+        NET.format(backend="cpu")
+        .replace('delay = "100 ps"', loss)
+        .replace(', { at = "w1@0.5", quantity = "current" }', "")
+    )
+    sets = [[], ["lines.w1.temperature=30"], ["lines.w1.temperature=600", "simulation.seed=5"]]
+    made = [parse_netfile(text, overrides=options) for options in sets]
+    alone = [run_circuit(c, tmp_path / f"a{n}.h5", attributes={}) for n, c in enumerate(made)]
+    beside = run_beside(made, [tmp_path / f"b{n}.h5" for n in range(3)], attributes=[{}, {}, {}])
+    for mine, row in zip(alone, beside, strict=True):
+        assert row["batch"] == 3
+        assert row["probes"]["r"]["rms"] == pytest.approx(mine["probes"]["r"]["rms"], rel=1e-10)
+    assert len({row["probes"]["r"]["rms"] for row in beside}) == 3
+
+
 def test_what_differs_in_structure_runs_apart(tmp_path) -> None:
     """Another delay, another duration and a circuit that cannot be compiled do not disturb the others."""
     sets = [[], ["lines.w1.delay=200 ps"], ["nodes.load.resistance=20 ohm"], ["simulation.duration=1 ns"]]

@@ -5,7 +5,7 @@ from typing import Any
 from substrate.backends.reference_nonlinear import step_nonlinear
 from substrate.backends.waveform_samples import samplers
 from substrate.noise import normals, thermal_variance
-from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE, ClusterGroup
+from substrate.plan import LINES, NET_FORWARD, ClusterGroup
 
 
 def step_circuit(stepper: Any) -> list[list[list[complex]]]:
@@ -15,14 +15,11 @@ def step_circuit(stepper: Any) -> list[list[list[complex]]]:
     first_row = len(stepper.plan.nodes) + len(stepper.plan.departures)
     for index, group in enumerate(stepper.plan.clusters):
         row = stepper.state.ledger[first_row + index]
-        driven = [stepper.plan.drives[i].drive.waveform is not None for i in group.inputs.ravel()]
+        heading = stepper.plan.heading(group)
         for cluster in range(len(group.which)):
             net, lost = _step_cluster(stepper, index, group, cluster, inputs, seen)
             row[LINES] += lost
-            if driven:
-                row[INJECTED if any(driven) else NOISE] -= net
-            else:
-                row[NET_FORWARD] += net
+            row[heading] += net if heading == NET_FORWARD else -net
     if stepper.plan.nonlinear:
         step_nonlinear(stepper, inputs, seen, _cell, _read, _write)
     return seen
@@ -87,7 +84,7 @@ def _inputs(stepper: Any) -> list[list[complex]]:
 
     plan, batch, parts = stepper.plan, stepper.batch, stepper.state.arena.shape[0]
     if not hasattr(stepper, "samplers") or stepper.samplers_of is not plan:
-        stepper.samplers, stepper.samplers_of = samplers(plan, batch, stepper.seed, stepper.batch_offset), plan
+        stepper.samplers, stepper.samplers_of = samplers(plan, batch, stepper.seed, stepper.batch_offset, parts), plan
     noisy = [drive for drive in plan.drives if drive.drive.waveform is None]
     rows: list[list[complex]] = []
     if noisy:

@@ -9,7 +9,7 @@ import numpy as np
 from substrate.backends.cpu_nonlinear import no_convergence
 from substrate.nodes.nonlinear import DIODE, VARACTOR, WAVE
 from substrate.nonlinear_plan import NonlinearGroup
-from substrate.plan import INJECTED, LINES, NET_FORWARD, NOISE
+from substrate.plan import LINES, NET_FORWARD
 
 SUBSTITUTIONS = 2000
 
@@ -24,7 +24,6 @@ def step_nonlinear(stepper: Any, inputs: list[list[complex]], seen: Any, cell: A
     first = len(plan.entities) - len(plan.nonlinear)
     for index, group in enumerate(plan.nonlinear):
         row = state.ledger[first + index]
-        driven = [plan.drives[i].drive.waveform is not None for i in group.linear.inputs.ravel()]
         before = group.charge_energy(state.charges[index])
         total = 0.0
         for cluster in range(len(group.linear.which)):
@@ -32,10 +31,8 @@ def step_nonlinear(stepper: Any, inputs: list[list[complex]], seen: Any, cell: A
             row[LINES] += lost
             total += net
         total -= (group.charge_energy(state.charges[index]) - before) / (plan.reference_power * plan.dt)
-        if driven:
-            row[INJECTED if any(driven) else NOISE] -= total
-        else:
-            row[NET_FORWARD] += total
+        heading = plan.heading(group.linear)
+        row[heading] += total if heading == NET_FORWARD else -total
 
 
 def stored_energy(stepper: Any) -> float:

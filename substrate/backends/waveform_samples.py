@@ -1,14 +1,18 @@
 """What a circuit is fed with and how long it may run alone: waveforms sampled by the host for every backend, calls."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from substrate.noise import Seed, thermal_variance
+from substrate.noise import Seed, fill_normals, thermal_variance
+from substrate.noise.lines import LineNoise, LinePair
 from substrate.noisy import SLOTS, Stream, sampler
-from substrate.plan import Plan, ScaledDrive
+from substrate.plan import Plan
 from substrate.stacking import SideBySide
 
+Sampler = Callable[[int, int], np.ndarray]
 WAVEFORM_CHUNK = 4096  # steps of source waveforms sampled at once
 BUFFER = 1 << 20  # numbers that sources feed in and probes see in one call, unless a single block has more
 LONGEST_RECORD = 1 << 14  # steps in one call, at most
@@ -20,7 +24,7 @@ class Ahead:
 
     def __init__(self, plan: Plan, parts: int, batch: int, dtype: np.dtype, seed: Seed, batch_offset: int) -> None:
         self.parts, self.dtype = parts, dtype
-        self.samplers = samplers(plan, batch, seed, batch_offset)
+        self.samplers = samplers(plan, batch, seed, batch_offset, parts)
         self.values = np.zeros((parts, len(self.samplers), 0, 1), dtype)
         self.start = 0
 
@@ -59,33 +63,59 @@ def longest_call(plan: Plan, batch: int, parts: int, every_block: bool) -> int:
     return max(1, blocks) * plan.block
 
 
-def samplers(plan: Plan, batch: int, seed: Seed, batch_offset: int) -> list[Callable[[int, int], np.ndarray]]:
+def samplers(plan: Plan, batch: int, seed: Seed, batch_offset: int, parts: int) -> list[Sampler]:
     """One per waveform drive, in the order of ``plan.drives``: called with a step and how many, it gives the values.
 
-    A source's generators are numbered by its place in the network, after those of the plan.
+    A source's generators are numbered by its place in the network, after those of the plan; the two ends of a warm line
+    share those of the first. ``parts`` is 2 where waves are envelopes, which have noise of two quadratures.
     """
     waves = [drive for drive in plan.drives if drive.drive.waveform is not None]
-    return [_scaled(plan, drive, place, batch, seed, batch_offset) for place, drive in enumerate(waves)]
+    made: list[Sampler] = []
+    pairs: dict[tuple[str, int], LinePair] = {}
+    for place, drive in enumerate(waves):
+        source = plan.drive_noise_source + 1 + place * len(SLOTS)
+        make = _Maker(plan, Stream(seed, source, batch, batch_offset), parts, pairs)
+        made.append(make.scaled(drive.drive.waveform, drive.scale))
+    return made
 
 
-def _scaled(
-    plan: Plan, drive: ScaledDrive, place: int, batch: int, seed: Seed, batch_offset: int
-) -> Callable[[int, int], np.ndarray]:
-    if isinstance(drive.drive.waveform, SideBySide):
-        return _beside(plan, drive.drive.waveform, place, seed, batch_offset)
-    stream = Stream(seed, plan.drive_noise_source + 1 + place * len(SLOTS), batch, batch_offset)
-    values = sampler(drive.drive.waveform, plan.dt, stream, plan.noise.kinds)
-    return lambda step, steps: drive.scale * values(step, steps)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the samplers of one drive; ``pairs`` are the noisy lines met so far, by name and sample."""
 
+    plan: Plan
+    stream: Stream
+    parts: int
+    pairs: dict[tuple[str, int], LinePair]
 
-def _beside(
-    plan: Plan, beside: SideBySide, place: int, seed: Seed, batch_offset: int
-) -> Callable[[int, int], np.ndarray]:
-    """Each sample with a waveform of its own, which draws what it would in a run of the same seed."""
-    source, parts = plan.drive_noise_source + 1 + place * len(SLOTS), []
-    for b, (waveform, scale) in enumerate(zip(beside.waveforms, beside.scales, strict=True)):
-        own, offset = (seed[batch_offset + b], 0) if isinstance(seed, tuple) else (seed, batch_offset + b)
-        parts.append((scale, sampler(waveform, plan.dt, Stream(own, source, 1, offset), plan.noise.kinds)))
-    return lambda step, steps: np.stack(
-        [scale * np.asarray(values(step, steps)).reshape(steps) for scale, values in parts], axis=1
-    )
+    def scaled(self, waveform: Any, scale: float, sample: int = -1) -> Sampler:
+        """Values ``[steps]`` or ``[steps, batch]`` of a waveform."""
+        if isinstance(waveform, SideBySide):
+            return self._beside(waveform)
+        if isinstance(waveform, LineNoise):
+            return self._line(waveform, scale, sample)
+        values = sampler(waveform, self.plan.dt, self.stream, self.plan.noise.kinds)
+        return lambda step, steps: scale * values(step, steps)
+
+    def _beside(self, beside: SideBySide) -> Sampler:
+        """Each sample with a waveform of its own, which draws what it would in a run of the same seed."""
+        parts, seed, first = [], self.stream.seed, self.stream.batch_offset
+        for b, (waveform, scale) in enumerate(zip(beside.waveforms, beside.scales, strict=True)):
+            own, offset = (seed[first + b], 0) if isinstance(seed, tuple) else (seed, first + b)
+            alone = replace(self, stream=replace(self.stream, seed=own, batch=1, batch_offset=offset))
+            parts.append(alone.scaled(waveform, scale, b))
+        return lambda step, steps: np.stack(
+            [np.asarray(values(step, steps)).reshape(steps) for values in parts], axis=1
+        )
+
+    def _line(self, noise: LineNoise, scale: float, sample: int) -> Sampler:
+        """One end of a warm line."""
+        stream, dtype = self.stream, np.complex128 if self.parts == 2 else np.float64
+
+        def draw(step: int, steps: int) -> np.ndarray:
+            out = np.empty((2, steps, stream.batch), dtype)
+            return fill_normals(out, stream.seed, stream.source, step, stream.batch_offset)
+
+        pair = self.pairs.setdefault((noise.line, sample), LinePair(noise.taps, draw))
+        level = scale * float(np.sqrt(thermal_variance(noise.temperature, self.plan.dt, 1.0)))
+        return lambda step, steps: level * pair.ends(step, steps)[noise.side]

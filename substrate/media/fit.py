@@ -10,6 +10,7 @@ from substrate.filters import Filter, cascade, fitted
 from substrate.laying import LineAccuracy
 from substrate.media.fractional import split_delay
 from substrate.nodes.line_ends import LineEnd
+from substrate.noise.lines import mode_taps
 
 POINTS = 300  # of the fit, log spaced
 GRID = 1500  # points at which errors and passivity are measured, log spaced and again evenly spaced
@@ -93,6 +94,13 @@ def design(line: Telegraph, length: float, dt: float, poles: int, fractional: st
         f"A line of {length:.4g} m cannot be laid passively at dt={dt:.4g} s (its scattering exceeds 1 by "
         f"{best.accuracy.gain:.1e}); lower dt, or give it more poles"
     )
+
+
+@lru_cache(maxsize=64)
+def noise_taps(found: LossyDesign) -> tuple[np.ndarray, float]:
+    """Filters of the thermal noise of a line as it is laid, see :func:`substrate.noise.lines.mode_taps`."""
+    end, steps = found.end, found.steps
+    return mode_taps(end.relative_impedance, lambda z: end.transfer.response(z) * z ** -float(steps), steps)
 
 
 def _attempt(

@@ -16,10 +16,11 @@ from substrate.laying import (
     require_positive,
     whole_steps,
 )
-from substrate.media.fit import LossyDesign, Telegraph, design
+from substrate.media.fit import LossyDesign, Telegraph, design, noise_taps
 from substrate.media.fractional import lay_line, warn_rounding
 from substrate.network import Line
 from substrate.nodes.line_ends import LineEnd
+from substrate.noise.lines import LineNoise
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class RlgcLine(Medium):
     ``poles`` real poles at each end: the characteristic impedance and the transfer, fitted to the exact functions along
     their cut; the error falls about tenfold with every four poles and is reported by ``plan.report()``.
     A line without leakage is given one that discharges it in ``10^(poles/3) L/R`` (it must have a slowest pole).
-    ``voltage`` (V) is its charge at time zero, ``temperature`` (K) for plain lines only. Raises NetworkError, and
+    ``voltage`` (V) is its charge at time zero. A warm line's noise is that of its filters. Raises NetworkError, and
     CompileError where the line is shorter than a step or cannot be laid.
     Source: Heaviside 1887 for R/L = G/C; the equations, Pozar, "Microwave Engineering", section 2.1.
 
@@ -95,11 +96,6 @@ class RlgcLine(Medium):
         """See :class:`Medium`."""
         if self.is_plain:
             return lay_line(name, as_line(self), dt)
-        if self.temperature > 0.0:
-            raise CompileError(
-                f"Line {name!r} disperses, so its thermal noise is coloured, which this version cannot make; set "
-                "temperature=0, or make it distortionless (R/L = G/C)"
-            )
         steps = whole_steps(f"Line {name!r}", self.delay, dt)
         if self.fractional == "none" and not self.telegraph.dispersive:
             warn_rounding(name, self.delay / dt, steps)
@@ -108,7 +104,12 @@ class RlgcLine(Medium):
         if np.any(np.asarray(self.voltage) != 0.0):
             end, charge = self._charged(name, found)
         core = LaidLine(found.steps * dt, self.impedance, charge=charge, hidden=True, inside="a dispersive line")
-        return Laid((end, core, end), found.accuracy)
+        first, second, accuracy = end, end, found.accuracy
+        if self.temperature > 0.0:
+            taps, right_from = noise_taps(found)
+            accuracy = replace(accuracy, noise_from=right_from / dt)
+            first, second = (replace(end, noise=LineNoise(name, taps, side, self.temperature)) for side in (0, 1))
+        return Laid((first, core, second), accuracy)
 
     def _charged(self, name: str, found: LossyDesign) -> tuple[LineEnd, np.ndarray]:
         """The end and the waves of a line at rest at a voltage: all that is sent or arrives is that voltage."""

@@ -9,7 +9,8 @@ import numpy as np
 from substrate.filters import Filter
 from substrate.nodes.algebra import fluctuating
 from substrate.nodes.base import Port
-from substrate.nodes.linear import LinearNode, Scattering
+from substrate.nodes.linear import Drive, LinearNode, Scattering
+from substrate.noise.lines import LineNoise
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +19,7 @@ class LineEnd(LinearNode):
 
     With ``V, I`` at the outer port and ``Zc(z)`` = ``impedance`` times ``characteristic`` (over it, where ``dual``),
     what arrives from the line is ``B = V - Zc I`` and what is sent into it is ``transfer`` times ``F = V + Zc I = 2 V -
-    B``, both over ``2 sqrt(impedance)``.
+    B``, both over ``2 sqrt(impedance)``. ``noise`` is what the line adds to ``B`` there.
     ``initial [states]`` are its states at time zero in sqrt(W), those of ``characteristic`` first. Where ``hidden`` the
     waves in the line are no power waves, and the energy the line takes is counted at the outer port.
     Source: Bergeron's method with a filtered impedance and transfer, Marti 1982, IEEE Trans. PAS 101, eq. 9.
@@ -32,6 +33,7 @@ class LineEnd(LinearNode):
     dt: float = 1.0
     dual: bool = False
     temperature: float = 0.0  # K, of what a filter loses; where the waves in the line are power waves
+    noise: LineNoise | None = None
     PORTS: ClassVar[tuple[Port, ...]] = (Port("outer", 1), Port("line", 1))
 
     @property
@@ -47,6 +49,9 @@ class LineEnd(LinearNode):
         initial = self.initial if self.initial.size else np.zeros(energy.shape)
         own = np.concatenate([np.diag(self.characteristic.a), np.diag(self.transfer.a)])
         matrix = matrices[0] if np.ndim(z[0]) == 0 else matrices
+        if self.noise is not None:
+            heard = np.concatenate([matrix, matrix[..., 1:2]], axis=-1)
+            return Scattering(heard, 2, energy=energy, initial=initial, own=own, drives=(Drive(self.noise),))
         part = Scattering(matrix, 2, energy=energy, initial=initial, own=own)
         return part if self.temperature == 0.0 or self.hidden else fluctuating(part, self.temperature)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from substrate.nodes.base import Node
+from substrate.noise.lines import LineNoise
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,19 @@ class Drive:
     The input multiplies a column of the node's matrix: volts, or sqrt(W) of an incident wave. Noise has the one-sided
     density ``kT`` (W/Hz), so every real number, and each quadrature of an envelope, the variance ``kT / (2 dt)``.
     ``kind`` is one of :data:`substrate.noise.KINDS`, by which it can be switched off. ``spontaneous`` (K) is the part
-    of ``temperature`` that the vacuum brings itself where it is simulated.
+    of ``temperature`` that the vacuum brings itself where it is simulated. Noise that is not white comes as a waveform,
+    :class:`substrate.noise.lines.LineNoise`.
     """
 
     waveform: Any = None
     temperature: float = 0.0
     kind: str = "thermal"
     spontaneous: float = 0.0
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether what it feeds in is drawn at random alone."""
+        return self.waveform is None or isinstance(self.waveform, LineNoise)
 
 
 @dataclass(frozen=True, eq=False)

@@ -363,7 +363,6 @@ def test_cards_keep_their_loss():
         (lambda: RlgcLine(1.0, -R, L, 0.0, C), NetworkError, "needs a resistance of at least 0"),
         (lambda: RcLine(1e-3, 0.0, C), NetworkError, "needs a resistance above zero"),
         (lambda: OpticalLine(1e-3, 2.4, 4.2, wavelength=-1.0), NetworkError, "wavelengths above zero"),
-        (lambda: RlgcLine(1.0, R, L, 0.0, C, temperature=300.0), CompileError, "thermal noise is coloured"),
         (lambda: RlgcLine(1.0, R, L, 1e-3, C, voltage=1.0), CompileError, "leaks, so it is not at rest"),
         (lambda: RlgcLine(1e-3, R, L, 0.0, C), CompileError, "must last at least one step"),
         (lambda: medium("rg85"), DataError, "no medium 'rg85'"),
