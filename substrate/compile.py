@@ -165,11 +165,12 @@ class _Compiler:
         wide = [not is_circuit(self.network, port.node) for port in ports]
         sources = (self._noise_source(), self._noise_source()) if any(wide) else (0, 0)
         z = line.impedance
+        skew = _skew(connection, channels, wide, self.dt)
         share = 1.0 if line.lowpass == 0.0 else float(-np.expm1(-self.dt / line.lowpass))
         self.lines.append(
             LineRows(
                 connection.name, -1, row, channels, steps, gains, sigma, sources, error, z, line.temperature, share,
-                hidden, _charge(line, self.reference_power),
+                hidden, line.modulation, skew, _charge(line, self.reference_power),
             )
         )  # fmt: skip
         for side, port in enumerate(ports):
@@ -274,6 +275,20 @@ class _Compiler:
             passed_on = step.kind in ("weights_forward", "activation_forward") and self.signals[step.inputs[0]].steady
             if held or passed_on:
                 self.signals[step.output] = replace(self.signals[step.output], steady=True)
+
+
+def _skew(connection: Connection, channels: int, wide: Sequence[bool], dt: float) -> tuple[int, ...]:
+    """Steps by which each channel of a bundle lags, to the nearest; raises CompileError where it is none."""
+    line = connection.line
+    if line is None or not len(line.skew):
+        return ()
+    if not all(wide):
+        raise CompileError(f"Line {connection.name!r} is no bundle of layers, so it has no skew; lengthen its delay")
+    if len(line.skew) != channels:
+        raise CompileError(
+            f"Line {connection.name!r} has {channels} channels, but skew has {len(line.skew)} entries; give one of each"
+        )
+    return tuple(int(np.floor(lag / dt + 0.5)) for lag in line.skew)
 
 
 def _charge(line: Line, reference_power: float) -> np.ndarray | None:

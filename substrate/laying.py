@@ -12,6 +12,7 @@ from substrate.errors import CompileError, NetworkError
 from substrate.network import Line
 from substrate.nodes.base import Port
 from substrate.nodes.linear import LinearNode, Scattering
+from substrate.waveforms import Waveform
 
 ROUNDING = 1e-9  # relative error of a delay that is rounding of decimals
 
@@ -88,6 +89,8 @@ class Medium(Line):
     voltage: Any = field(default=0.0, kw_only=True)
     fractional: str = field(default="none", kw_only=True)
     order: int = field(default=3, kw_only=True)
+    modulation: Waveform | None = field(default=None, kw_only=True)
+    skew: Sequence[float] = field(init=False, repr=False, default=())
 
     def _settle(self, **numbers: Any) -> None:
         """Set what follows from the physics, then check as a line does."""

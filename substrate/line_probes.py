@@ -88,6 +88,8 @@ def _corrections(probe: Probe, line: Line, share: float) -> tuple[Any, Any]:
     way_out = "probe its ends, or make two lines of it, joined by ParallelJunction(2) where the probe is to be"
     # A line that was laid for its medium says itself why its waves cannot be probed; see substrate/laying.py.
     reason = getattr(line, "inside", "" if type(line) is Line else f"a {type(line).__name__}")
+    if line.modulation is not None or any(line.skew):
+        reason, line = "a line with a modulation or a skew", Line(line.delay)
     if (reason and not getattr(line, "is_plain", False)) or (inside and line.lowpass > 0.0):
         raise NetworkError(
             f"Probe at {probe.at!r}: the waves inside {reason or 'a line with a lowpass'} are not kept; {way_out}"

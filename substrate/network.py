@@ -9,6 +9,7 @@ import numpy as np
 from substrate.errors import NetworkError
 from substrate.nodes.base import Node, require_temperature
 from substrate.probe import Probe as Probe  # part of a description, kept in its own file
+from substrate.waveforms import Waveform
 
 FRACTIONAL = ("none", "linear", "thiran")
 
@@ -19,10 +20,11 @@ class Line:
 
     ``delay`` (s, one way), ``impedance`` (ohm), ``loss_db`` (dB of power per pass from the first end to the second),
     ``loss_db_back`` (the other way; None means the same), ``temperature`` (K, of what the line loses power to),
-    ``phase`` (rad, by which a
-    pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the batch), ``voltage`` (V, to
-    which
-    the line is charged at time zero, at rest). A delay that is not a whole number of steps is rounded, or carried by a
+    ``phase`` (rad, by which a pass turns an optical envelope, ``exp(-i phase)``; one number, or one per sample of the
+    batch), ``voltage`` (V, to which the line is charged at time zero, at rest), ``modulation`` (a waveform that
+    multiplies waves both ways as they pass the line's first end: a modulator, or with
+    :class:`substrate.waveforms.Noisy` a phase or loss that fluctuates), ``skew`` (s, one for each channel of a bundle,
+    by which it lags behind ``delay``). A delay that is not a whole number of steps is rounded, or carried by a
     ``fractional`` filter at both ends, ``"linear"`` or ``"thiran"`` of ``order`` (:mod:`substrate.filters`).
     Raises NetworkError. Source: ``docs/theory.md``, sections "Loss" and "Noise".
 
@@ -40,6 +42,8 @@ class Line:
     voltage: Any = 0.0
     fractional: str = "none"
     order: int = 3
+    modulation: Waveform | None = None
+    skew: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         for name, value in (("delay", self.delay), ("impedance", self.impedance)):
@@ -56,6 +60,13 @@ class Line:
                 f"A line's fractional must be one of {', '.join(FRACTIONAL)} with an order of at least 1, but "
                 f"fractional={self.fractional!r}, order={self.order!r}"
             )
+
+        if any(not (np.isfinite(lag) and lag >= 0.0) for lag in self.skew):
+            raise NetworkError(f"A line's skew is how much later each channel is, at least 0 s, but skew={self.skew!r}")
+        if self.skew and self.modulation is not None:
+            raise NetworkError("A line cannot have both a modulation and a skew; make two lines of it")
+        if self.modulation is not None and not hasattr(self.modulation, "sample"):
+            raise NetworkError(f"A line's modulation is a waveform, such as Sine(...), not {self.modulation!r}")
 
     @property
     def gains(self) -> tuple[Any, Any]:

@@ -62,6 +62,8 @@ class LineRows:
     temperature: float = 0.0  # K
     smoothing: float = 1.0  # share of a wave that its low-pass lets through at once; 1: no low-pass
     hidden: bool = False  # see DelayClass
+    modulation: Any = None  # waveform that multiplies waves both ways where they pass side 0
+    skew: tuple[int, ...] = ()  # steps by which each channel lags; empty: none
     charge: Any = None  # [steps] or [steps, batch], amplitude in its cells at time zero in order of arrival; None: zero
 
 
@@ -233,6 +235,7 @@ class State:
     arena: Array = None  # [parts, cells]: all cells of all classes, real or real and imaginary parts; `cells` are views
     voltages: dict[str, Array] = field(default_factory=dict)  # by node: last solution [channels, batch], a warm start
     echoes: dict[str, Array] = field(default_factory=dict)  # by node: what passed, [channels, memory, batch], a ring
+    skews: list[Array] = field(default_factory=list)  # per skewed line: last waves sent [parts, sides, channels, ...]
     filters: list[Array] = field(default_factory=list)  # per departure: what its low-pass remembers [channels, batch]
     memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
     nonlinear: list[Array] = field(default_factory=list)  # per nonlinear group: states like `memories`

@@ -10,6 +10,7 @@ import numpy as np
 from substrate.backends import make_stepper
 from substrate.errors import DivergenceError, NetworkError
 from substrate.noise import Seed
+from substrate.passage import Passages
 from substrate.plan import FLOW_SIGNS, INJECTED, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
 from substrate.probing import Recorder, sent_waves
 from substrate.runaway import Watch
@@ -78,7 +79,9 @@ class Simulation:
         self.stepper = make_stepper(backend, plan, batch=batch, dtype=dtype, seed=seed, batch_offset=batch_offset)
         self.batch = batch
         self.recorder = Recorder(plan, self.stepper, batch)
-        self.block = self.stepper.longest if block is None else min(block, self.stepper.longest)
+        self.passages = Passages(plan, self.stepper, batch, seed, batch_offset)
+        longest = min(self.stepper.longest, plan.block) if self.passages.busy else self.stepper.longest
+        self.block = longest if block is None else min(block, longest)
         self._joule = plan.reference_power * plan.dt
         self._flows = np.zeros_like(self.state.ledger)  # amplitude^2, since the books were last taken
         self._residual = 0.0
@@ -130,6 +133,7 @@ class Simulation:
                     self.stepper.step(count)
                 except FloatingPointError:
                     raise self._diverged() from None
+                self.passages.end(count)
                 self.recorder.end(count)
                 self._close_block(count)
                 done += count
@@ -151,7 +155,7 @@ class Simulation:
         state.drive_scale = 0.0
 
     def _begin_books(self) -> None:
-        self._stored = self.stepper.stored_energy()  # amplitude^2, at the last audit
+        self._stored = self.stepper.stored_energy() + self.passages.stored_energy()  # amplitude^2, at the last audit
         self._gained, self._moved, self._unaudited = 0.0, 0.0, 0
 
     def _close_block(self, steps: int) -> None:
@@ -199,6 +203,7 @@ class Simulation:
             self._begin_books()
             self._flows[-1, INJECTED] += self._stored - before
         self.recorder.adopt(plan)
+        self.passages.adopt(plan)
         self.plan = self._watch.plan = plan
 
     def take_ledger(self) -> Ledger:
@@ -242,6 +247,7 @@ class Simulation:
         arrays |= {f"voltages/{name}": host(value) for name, value in state.voltages.items()}
         arrays |= {f"echoes/{name}": host(value) for name, value in state.echoes.items()}
         arrays |= {f"filters/{i}": host(value) for i, value in enumerate(state.filters) if value.size}
+        arrays |= {f"skews/{i}": host(waves) for i, waves in enumerate(state.skews)}
         arrays |= {f"nonlinear/{i}": host(memory) for i, memory in enumerate(state.nonlinear)}
         arrays |= {f"charges/{i}": host(charge) for i, charge in enumerate(state.charges)}
         arrays |= {f"parameters/{name}": host(value) for name, value in state.parameters.items()}
@@ -255,7 +261,7 @@ class Simulation:
         state.arena[...] = xp.asarray(arrays["cells"])
         for index, memory in enumerate(state.memories):
             memory[...] = xp.asarray(arrays[f"memories/{index}"])
-        for key, kept in (("nonlinear", state.nonlinear), ("charges", state.charges)):
+        for key, kept in (("nonlinear", state.nonlinear), ("charges", state.charges), ("skews", state.skews)):
             for index, values in enumerate(kept):
                 values[...] = xp.asarray(arrays[f"{key}/{index}"])
         for index, memory in enumerate(state.filters):
@@ -291,7 +297,8 @@ def _require_fit(plan: Plan, batch: int, dtype: Any) -> None:
                 )
         if real and np.iscomplexobj(group.matrices) and np.any(group.matrices.imag != 0.0):
             raise NetworkError(f"Nodes or lines at {where} turn the phase of an envelope; set dtype='complex128'")
-    for waveform in {id(drive.drive.waveform): drive.drive.waveform for drive in plan.drives}.values():
+    waveforms = [drive.drive.waveform for drive in plan.drives] + [line.modulation for line in plan.lines]
+    for waveform in {id(waveform): waveform for waveform in waveforms}.values():
         sample: np.ndarray = np.zeros(1) if waveform is None else np.asarray(waveform.sample(np.array([plan.dt])))
         who = f"A waveform ({type(waveform).__name__})"
         if sample.ndim > 1 and sample.shape[1] not in (1, batch):

@@ -1,5 +1,6 @@
 """Plans of circuits that differ in numbers alone, laid side by side as the samples of one batch."""
 
+import pickle
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,7 +46,11 @@ def likeness(plan: Plan) -> Hashable | None:
     if any(p.reduce != "none" or p.function is not None or callable(p.reduce_time) for p in asked):
         return None
     lines = [
-        (x.name, x.delay_class, x.row, x.channels, x.steps, x.noise_sources, x.hidden, x.smoothing) for x in plan.lines
+        (
+            *(x.name, x.delay_class, x.row, x.channels, x.steps, x.noise_sources, x.hidden, x.smoothing),
+            *(x.skew, x.modulation and pickle.dumps(x.modulation), x.modulation and x.temperature),
+        )
+        for x in plan.lines
     ]
     probes = [(p.label, p.quantity, p.reduce, p.arriving, p.departing, p.line, p.place, p.request) for p in plan.probes]
     groups = [

@@ -69,6 +69,24 @@ def test_lines_may_differ() -> None:
     ]
 
 
+def test_channels_lag_by_up_to_the_spread_of_delays() -> None:
+    """Each channel of each layer by its own draw, which the seed decides."""
+    text = changed("layers = [64, 10]", "layers = [64, 32, 10]").replace(
+        '"1 ps"\nimp', '"1 ps"\ndelay_spread = "4 ps"\nimp'
+    )
+
+    def skews(*overrides):
+        lines = build_network(parse_config(text, "my.toml", list(overrides))).connections
+        return lines["line1"].line.skew, lines["line2"].line.skew
+
+    first, second = skews()
+    assert (len(first), len(second)) == (32, 10) and first[:10] != second
+    assert 0.0 <= min(first) < 1e-12 and 3e-12 < max(first) < 4e-12
+    assert skews() == (first, second) and skews("seed=2")[0] != first
+    with pytest.raises(ConfigError, match="delay_spread"):
+        skews("line.delay_spread=-1 ps")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

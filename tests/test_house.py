@@ -35,7 +35,7 @@ LAYERS = [
         "stacking",
     ],
     ["backends"],
-    ["simulation", "traces", "probing", "reductions", "runaway"],
+    ["simulation", "traces", "passage", "probing", "reductions", "runaway"],
     ["frequency", "tdr"],
     ["learning"],
     ["validation"],

@@ -144,8 +144,16 @@ def new_state(xp: Any, plan: Plan, batch: int, dtype: Any, require: Any = requir
         if step.memory:
             channels = plan.signals[step.inputs[0]].channels
             state.echoes[plan.node_names[step.node]] = xp.zeros((channels, step.memory, batch), dtype=dtype)
+    _rest_of_lines(xp, plan, state, parts, batch, dtype)
+    state.ledger = np.zeros((len(plan.entities), 7))
+    return state
+
+
+def _rest_of_lines(xp: Any, plan: Plan, state: State, parts: int, batch: int, dtype: Any) -> None:
+    """What low-passes at the ends of lines remember, and the waves that wait in channels that lag: nothing yet."""
     for end, _ in plan.departures:
         channels = plan.lines[end.line].channels if plan.lines[end.line].smoothing < 1.0 else 0
         state.filters.append(xp.zeros((channels, batch), dtype=dtype))
-    state.ledger = np.zeros((len(plan.entities), 7))
-    return state
+    for line in plan.lines:
+        if any(line.skew):
+            state.skews.append(xp.zeros((parts, 2, line.channels, max(line.skew), batch), dtype=dtype))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from substrate.config.errors import Origin, complaint, key_lines
@@ -75,10 +76,11 @@ def parse_config(text: str, name: str, overrides: Sequence[str] = ()) -> TrainCo
 def build_network(config: TrainConfig) -> Network:
     """The network a training file describes, with the initial weights of its seed; raises NetworkError."""
     about = config.network
-    lines = [_line(table) for table in config.line]
+    tables = config.line * len(about.layers[1:]) if len(config.line) == 1 else config.line
+    lines = [_line(*each, config.seed) for each in zip(tables, about.layers[1:], range(len(tables)), strict=True)]
     return layered(
         about.layers,
-        line=lines[0] if len(lines) == 1 else lines,
+        line=lines,
         activation=about.activation,
         weights=about.weights,
         loss=about.loss,
@@ -95,8 +97,11 @@ def build_network(config: TrainConfig) -> Network:
     )
 
 
-def _line(table: LineTable) -> Line:
+def _line(table: LineTable, channels: int, layer: int, seed: int) -> Line:
+    """The line behind a layer; which of its channels lag by how much is drawn by the seed."""
+    draw = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x5E, layer])))
     return Line(
+        skew=() if table.delay_spread is None else tuple((table.delay_spread * draw.random(channels)).tolist()),
         delay=table.delay,
         impedance=table.impedance,
         loss_db=table.loss,

@@ -84,6 +84,7 @@ class LineTable(Strict):
     """[line]: every line of the network, or [[line]]: one table per layer."""
 
     delay: Time
+    delay_spread: Time | None = None  # each channel lags by a share of it, drawn uniformly by the seed
     impedance: Impedance = 50.0
     loss: Decibels = 0.0
     loss_back: Decibels | None = None

@@ -192,6 +192,8 @@ def _with_media_as_nodes(network: Network) -> Network:
     for name, c in network.connections.items():
         if c.line is not None and c.line.lowpass > 0.0:
             raise NetworkError(f"Line {name!r} has a lowpass, which has no frequency response; use an RLGC line")
+        if c.line is not None and c.line.modulation is not None:
+            raise NetworkError(f"Line {name!r} changes with time, so it has no frequency response; set modulation=None")
         if not isinstance(c.line, Medium) or c.line.is_plain:
             copy.connections[name] = c
             continue

@@ -10,7 +10,7 @@ from substrate.errors import DivergenceError
 from substrate.learning.backprop import Backprop
 from substrate.learning.forms import TICK, cold, in_family, nudged, with_series_resistance
 from substrate.learning.ladder import Ladder
-from substrate.learning.layered import INPUT, OUTPUT, chain, forward_delay, is_reciprocal, without_load
+from substrate.learning.layered import INPUT, OUTPUT, chain, forward_steps, is_reciprocal, without_load
 from substrate.learning.settling import settle
 from substrate.network import Network
 from substrate.nodes.reciprocal import NOMINAL_IMPEDANCE
@@ -110,7 +110,7 @@ def port_gradient(network: Network, x: np.ndarray, y: np.ndarray, dt: float = TI
     """
     simulation = Simulation(compile_network(network, dt), batch=len(x), backend=backend)
     simulation.hold({INPUT: x, OUTPUT: y})
-    trip = max(2, round(2.0 * forward_delay(network) / dt))
+    trip = max(2, 2 * forward_steps(network, dt))
     rest = settle(simulation, TOLERANCE, TRIPS * trip, trip)
     simulation.listen(1)
     drives = {name: -simulation.stepper.to_host(drive).astype(float) for name, drive in simulation.state.drive.items()}
@@ -133,7 +133,7 @@ class _Differences:
         quiet = without_load(network)
         self.simulation = Simulation(compile_network(quiet, dt), batch=len(x), backend=backend)
         self.simulation.hold({INPUT: x})
-        self.trip = max(2, round(2.0 * forward_delay(network) / dt))
+        self.trip = max(2, 2 * forward_steps(network, dt))
         self.line = [stage.name for stage in chain(network) if stage.kind == "line"][-1]
         impedance = next(line.impedance for line in self.simulation.plan.lines if line.name == self.line)
         self.scale = (

@@ -7,7 +7,7 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.learning.backprop import Backprop, relative_error
-from substrate.learning.layered import INPUT, OUTPUT, chain, forward_delay, is_reciprocal, without_load
+from substrate.learning.layered import INPUT, OUTPUT, chain, forward_steps, is_reciprocal, without_load
 from substrate.learning.settings import TrainSettings
 from substrate.learning.settling import settle
 from substrate.losses import Loss, loss_named
@@ -47,7 +47,7 @@ class Evaluator:
         self.network = without_load(network)
         self.loss = loss_named(getattr(network.nodes[OUTPUT], "loss", "mse"))
         self.plan = compile_network(self.network, settings.dt, reference_power=settings.reference_power)
-        self.transit = round(forward_delay(network) / settings.dt)
+        self.transit = forward_steps(network, settings.dt)
         self.last_line = [stage.name for stage in chain(network) if stage.kind == "line"][-1]
         self.reflects = is_reciprocal(network)
         # At an open end the voltage is twice the arriving wave; a matched end reads the wave itself.
@@ -111,7 +111,7 @@ def gradient_error(
     for name, value in parameters.items():
         simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
     simulation.hold({INPUT: x, OUTPUT: y})
-    round_trip = round(2.0 * forward_delay(network) / settings.dt)
+    round_trip = 2 * forward_steps(network, settings.dt)
     if is_reciprocal(network):
         settle(simulation, 1e-12, limit=2 * SETTLE_TRIPS * round_trip, while_steps=round_trip)
     else:

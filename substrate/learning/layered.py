@@ -1,5 +1,6 @@
 """Layers -> Network: builds the chain source, weights, line, activation, ..., line, load."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -222,10 +223,11 @@ def chain(network: Network) -> list[Stage]:
     return stages
 
 
-def forward_delay(network: Network) -> float:
-    """Seconds a wave needs from the source to the load."""
+def forward_steps(network: Network, dt: float) -> int:
+    """Steps of ``dt`` (s) a wave needs from the source to the load, in the channels that lag most."""
     lines = (network.connections[stage.name].line for stage in chain(network) if stage.kind == "line")
-    return sum(line.delay for line in lines if line is not None)
+    delays = [(line.delay, max(line.skew, default=0.0)) for line in lines if line is not None]
+    return sum(math.floor(delay / dt + 0.5) + math.floor(lag / dt + 0.5) for delay, lag in delays)
 
 
 def is_reciprocal(network: Network) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.errors import ConfigError
-from substrate.learning.layered import INPUT, OUTPUT, forward_delay
+from substrate.learning.layered import INPUT, OUTPUT, forward_steps
 from substrate.learning.ports import PortBank
 from substrate.learning.settings import TrainSettings
 from substrate.learning.settling import FieldWatch, settle
@@ -34,7 +34,7 @@ class Timing:
         dwell = settings.steps(settings.dwell, "dwell")
         settle = dwell if settings.settle is None else settings.steps(settings.settle, "settle")
         interval = block if settings.device_interval is None else settings.steps(settings.device_interval, "interval")
-        round_trip = round(2.0 * forward_delay(network) / settings.dt)
+        round_trip = 2 * forward_steps(network, settings.dt)
         if settle < min(dwell, round_trip + interval):
             raise ConfigError(
                 f"settle={settle * settings.dt:.6g} s must cover a round trip and one device interval, "
@@ -69,7 +69,7 @@ class Presenter:
         self.timing = Timing.of(network, settings, simulation.plan.block)
         self.on_tick: Callable[[], None] | None = None
         self.presented = 0
-        self.transit = round(forward_delay(network) / settings.dt)
+        self.transit = forward_steps(network, settings.dt)
         outputs = simulation.state.inputs[OUTPUT].shape[0]
         # Targets on their way to the load, oldest first, and the steps at which they get there; -1 marks a free place.
         self._targets = np.zeros((self.transit // self.timing.dwell + 1, simulation.batch, outputs))

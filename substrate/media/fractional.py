@@ -60,6 +60,10 @@ def lay_line(name: str, line: Line, dt: float, slope: float = 0.0) -> Laid:
     """
     total = line.delay / dt
     charged = bool(np.any(np.asarray(line.voltage) != 0.0))
+    if any(line.skew) or (charged and line.modulation is not None):
+        raise CompileError(
+            f"Line {name!r} has a skew or modulation, which goes with neither voltage nor fractional skew"
+        )
     whole_steps(f"Line {name!r}", line.delay, dt)
     section, section_delay = (None, 0.0) if slope == 0.0 else dispersive_allpass(slope)[:2]
     steps, rest = split_delay(total - section_delay, line.fractional, line.order)
@@ -82,7 +86,7 @@ def lay_line(name: str, line: Line, dt: float, slope: float = 0.0) -> Laid:
 def _core(line: Line, delay: float, charge: Any, inside: str) -> LaidLine:
     return LaidLine(
         delay, line.impedance, line.loss_db, line.loss_db_back, line.temperature, line.phase,
-        charge=charge, inside=inside,
+        modulation=line.modulation, charge=charge, inside=inside,
     )  # fmt: skip
 
 

@@ -96,6 +96,11 @@ class RlgcLine(Medium):
         """See :class:`Medium`."""
         if self.is_plain:
             return lay_line(name, as_line(self), dt)
+        if self.modulation is not None:
+            raise CompileError(
+                f"Line {name!r} disperses, so the waves in it cannot be modulated; put a plain line beside it and "
+                "modulate that one"
+            )
         steps = whole_steps(f"Line {name!r}", self.delay, dt)
         if self.fractional == "none" and not self.telegraph.dispersive:
             warn_rounding(name, self.delay / dt, steps)
@@ -133,5 +138,5 @@ def as_line(medium: Medium) -> Line:
     """The plain line with the delay, impedance, loss and phase of a medium."""
     return Line(
         medium.delay, medium.impedance, medium.loss_db, medium.loss_db_back, medium.temperature, medium.phase,
-        medium.lowpass, medium.voltage, medium.fractional, medium.order,
+        medium.lowpass, medium.voltage, medium.fractional, medium.order, medium.modulation,
     )  # fmt: skip

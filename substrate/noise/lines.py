@@ -3,9 +3,9 @@
 With characteristic impedance Zc and transfer H of a pass, a line at one temperature adds to the waves ``B = V - Zc I``
 that arrive at its ends noise of density ``4 kT Re Zc (1 - |H|^2)`` (V^2/Hz), of which they share ``-8 kT Im Zc Im H``:
 it follows from the open-circuit noise ``4 kT Re Z`` of the line's impedance matrix. So the sum and the difference of
-both ends over sqrt(2) are independent, of density ``4 kT Re(Zc (1 + H) (1 - H*))`` and ``4 kT Re(Zc (1 - H) (1 + H*))``,
-and each is white noise through a filter without phase. Source: Twiss 1955, J. Appl. Phys. 26, 599 (noise of a multiport
-is ``4 kT Re Z``); the ends, ``docs/theory.md``, "Noise".
+both ends over sqrt(2) are independent, of density ``4 kT Re(Zc (1 + H) (1 - H*))`` and the same with the signs of H
+turned, and each is white noise through a filter without phase. Source: Twiss 1955, J. Appl. Phys. 26, 599 (noise of a
+multiport is ``4 kT Re Z``); the ends, ``docs/theory.md``, "Noise".
 """
 
 from collections.abc import Callable
