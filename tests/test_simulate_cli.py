@@ -338,9 +338,11 @@ def test_the_first_file_of_the_page_is_the_example() -> None:
 
 def test_the_other_tables_of_the_page_can_be_read() -> None:
     example = (ROOT / "examples" / "mismatched_line.toml").read_text()
-    probes, changes = blocks("toml")[1:]
+    probes, modulation, changes = blocks("toml")[1:]
     text = re.sub(r"^probes = .*$", lambda _: probes.rstrip(), example, flags=re.MULTILINE) + changes
     circuit = parse_netfile(text)
     assert circuit.settings is not None
     assert [probe.label for probe in circuit.settings.probes][1] == "load.power.mean"
     assert circuit.settings.changes == ((1e-8, {"load.resistance": 300.0}),)
+    line = parse_netfile(example + modulation).network.connections["w1"].line
+    assert line is not None and line.modulation == Sine(0.5, 1e10, offset=0.5)

@@ -123,11 +123,15 @@ def summary_rows(summary: dict[str, Any]) -> list[list[str]]:
     if "gradient_error" in summary:
         when = "after one round trip" if "gate_opened_s" not in summary else "of settled waves"
         rows.append([f"gradient error {when}", f"{summary['gradient_error']:.2g}"])
+    if _known(summary, "gradient_cosine"):
+        rows.append(["cosine of the gradient over a dwell", f"{summary['gradient_cosine']:.4f}"])
     if "ledger_residual" in summary:
         rows.append(["worst ledger residual", f"{summary['ledger_residual']:.2g}"])
     if "dwell_s" in summary:
         dwell, trips = format_quantity(summary["dwell_s"], "time"), summary["round_trips_per_batch"]
         rows.append(["dwell", f"{dwell} = {trips:.4g} round trip{'' if trips == 1 else 's'}"])
+    if _known(summary, "settling_s"):
+        rows.append(["waves within 1 % of rest after", format_quantity(summary["settling_s"], "time")])
     if "gate_opened_s" in summary:
         opened, never = format_quantity(summary["gate_opened_s"], "time"), summary["unsettled_batches"]
         rows.append(["waves settled after", f"{opened} on average; not at all in {never} batches"])

@@ -97,3 +97,14 @@ def relative_error(found: Parameters, exact: Parameters) -> float:
     difference = sum(float(np.sum((found[name] - exact[name]) ** 2)) for name in exact)
     length = sum(float(np.sum(value**2)) for value in exact.values())
     return float(np.sqrt(difference / length)) if length > 0.0 else float(np.sqrt(difference))
+
+
+def cosine(found: Parameters, exact: Parameters) -> float:
+    """Cosine of the angle between two gradients, all parameters together; nan where one of them is zero.
+
+    >>> round(cosine({"w": np.array([1.0, 1.0])}, {"w": np.array([2.0, 0.0])}), 6)
+    0.707107
+    """
+    product = sum(float(np.sum(found[name] * exact[name])) for name in exact)
+    lengths = [sum(float(np.sum(each[name] ** 2)) for name in exact) for each in (found, exact)]
+    return product / float(np.sqrt(lengths[0] * lengths[1])) if min(lengths) > 0.0 else float("nan")

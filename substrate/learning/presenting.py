@@ -57,7 +57,7 @@ class Presenter:
 
     While waves are simulated the devices move at every tick under what they hear; with a ``tolerance`` they wait until
     the waves have settled, since what rings in a reflecting network is no gradient. A hold is one step of the devices
-    under the settled drive. Where waves are noisy, that is the settled drive of a cold twin of the substrate, plus the
+    under the settled drive. Where waves are noisy, that is the settled drive of a quiet twin of the substrate, plus the
     noise the hold would have integrated: the deviation heard in the window, scaled by ``sqrt(window / hold)``, with a
     random sign. Its covariance is that of the integrated noise, across cells and through echoes, and the sign makes it
     uncorrelated with what the window itself has already done to the devices. This is right to first order in the noise:
@@ -77,7 +77,7 @@ class Presenter:
         waits = settings.tolerance is not None
         noisy = any(line.sigmas != (0.0, 0.0) for line in simulation.plan.lines)
         noisy |= any(step.sigma > 0.0 for step in simulation.plan.passes)
-        self.twin = _cold_twin(network, simulation, settings) if noisy and (self.timing.hold or waits) else None
+        self.twin = _quiet_twin(network, simulation, settings) if noisy and (self.timing.hold or waits) else None
         self._heard = [np.zeros(0)] * len(bank.groups)  # sum over settled ticks of the drive, per group
         self._heard_steps = 0
         # How the last batch came to rest, where devices wait: steps until their gate opened, change of the field.
@@ -203,15 +203,9 @@ class Presenter:
             drive[...] = twin.state.drive[name]
 
 
-def _cold_twin(network: Network, simulation: Simulation, settings: TrainSettings) -> Simulation:
-    """The same substrate at absolute zero, where nothing is noisy."""
-    cold = Network()
-    for name, node in network.nodes.items():
-        cold.add(replace(node, temperature=0.0) if hasattr(node, "temperature") else node, name)  # type: ignore[type-var]
-    for c in network.connections.values():
-        line = None if c.line is None else replace(c.line, temperature=0.0)
-        cold.connect(str(c.first), str(c.second), line, c.name)
-    plan = compile_network(cold, settings.dt, reference_power=settings.reference_power)
+def _quiet_twin(network: Network, simulation: Simulation, settings: TrainSettings) -> Simulation:
+    """The same substrate without noise."""
+    plan = compile_network(network, settings.dt, reference_power=settings.reference_power, noise=[])
     return Simulation(plan, batch=simulation.batch, backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
 
 

@@ -21,21 +21,22 @@ class FieldWatch:
     """How much the waves of a simulation change between two looks, relative to their size."""
 
     def __init__(self, simulation: Simulation) -> None:
-        # Cells swap planes every lap, so the field is compared as each line shows it.
-        self._names = [line.name for line in simulation.plan.lines]
         self._simulation = simulation
-        self._before = self._picture()
+        self._before = field_picture(simulation)
 
     def residual(self) -> float:
         """Length of the change of all cells since the last look over the length of all cells; inf in empty lines."""
-        now = self._picture()
+        now = field_picture(self._simulation)
         length = float(np.linalg.norm(now))
         change = float(np.linalg.norm(now - self._before)) / length if length > 0.0 else float("inf")
         self._before = now
         return change
 
-    def _picture(self) -> np.ndarray:
-        return np.concatenate([wave.ravel() for name in self._names for wave in self._simulation.field(name)])
+
+def field_picture(simulation: Simulation) -> np.ndarray:
+    """All waves now, flat: as each line shows them, since cells swap planes every lap."""
+    names = [line.name for line in simulation.plan.lines]
+    return np.concatenate([wave.ravel() for name in names for wave in simulation.field(name)])
 
 
 def settle(simulation: Simulation, tolerance: float, limit: int, while_steps: int) -> Settling:

@@ -16,6 +16,12 @@ from substrate.studies.running import ABOUT
 from substrate.studies.table import read_table
 
 MOST_FAILURES = 20
+# Columns that say why a target is what it is, drawn beside it where the runs have them.
+ALSO = {
+    "gradient_cosine": "Cosine between what ports hear of a batch over a dwell and minus the exact gradient.",
+    "settling_s": "Seconds until the waves of a new batch are within 1 % of where they come to rest.",
+    "energy_per_update_J": "Joules that sources and gain supply to the waves for one update.",
+}
 
 
 def study_page(folder: Path) -> Page:
@@ -39,6 +45,9 @@ def study_page(folder: Path) -> Page:
     drawn = yield_figure(study, rows)
     if drawn is not None:
         page.figure(drawn, "Yield with its 95 % interval (Wilson); failed runs count as bad.")
+    for column, words in ALSO.items():
+        if column != study.target and any(isinstance(row.get(column), float) for row in rows):
+            page.figure(target_figure(study.model_copy(update={"target": column, "above": None}), rows), words)
     if study.method == "sensitivity":
         try:
             page.figure(ranking_figure(study, rows), "Which number matters most: Sobol indices of the target.")
