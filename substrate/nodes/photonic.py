@@ -34,6 +34,16 @@ def amplitude(decibels: Any) -> Any:
     return 10.0 ** (-np.asarray(decibels, float) / 20.0)
 
 
+class Passive(Memoryless):
+    """A memoryless part with a ``temperature`` (K), at which it emits what it absorbs: ``kT (I - S S^H)``."""
+
+    temperature: float
+
+    def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
+        """See :class:`LinearNode`."""
+        return warmed(self.matrix(z), self.temperature)
+
+
 def _both_ways(t: Sequence[Sequence[Any]]) -> np.ndarray:
     """A reciprocal four-port from the 2 x 2 ``t[out, in]`` between its two sides; no reflections."""
     (a, b), (c, d) = t
@@ -41,10 +51,11 @@ def _both_ways(t: Sequence[Sequence[Any]]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Coupler(Memoryless):
+class Coupler(Passive):
     """A directional coupler that sends ``coupling`` of the power across and loses ``loss_db`` (dB); or arrays [batch].
 
-    Ports ``in1, in2, out1, out2``: straight on from in1 to out1, across (a quarter turn behind) to out2; the same
+    ``temperature`` (K) is that of what it loses power to. Ports ``in1, in2, out1, out2``: straight on from in1 to out1,
+    across (a quarter turn behind) to out2; the same
     backwards. Raises NetworkError. Source: Yariv 2000, "Universal relations for coupling ...", eq. 1.
 
     >>> Coupler(0.25).matrix([50.0] * 4)[2:, 0].round(4).tolist()
@@ -53,8 +64,10 @@ class Coupler(Memoryless):
 
     coupling: Any = 0.5
     loss_db: Any = 0.0
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
+        require_temperature("A coupler", self.temperature)
         _require_range("A coupler", "coupling", self.coupling, 0.0, 1.0)
         _require_range("A coupler", "loss_db", self.loss_db, 0.0, np.inf)
 
@@ -71,10 +84,10 @@ class Coupler(Memoryless):
 
 
 @dataclass(frozen=True)
-class PhaseShifter(Memoryless):
+class PhaseShifter(Passive):
     """Turns an envelope by ``exp(-i phase)`` (rad) both ways, as a line's phase does, with ``loss_db`` (dB).
 
-    Raises NetworkError.
+    ``temperature`` (K) is that of what it loses power to. Raises NetworkError.
 
     >>> PhaseShifter(np.pi / 2).matrix([50.0, 50.0])[1, 0].round(4)
     np.complex128(-1j)
@@ -82,8 +95,10 @@ class PhaseShifter(Memoryless):
 
     phase: Any = 0.0
     loss_db: Any = 0.0
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
+        require_temperature("A phase shifter", self.temperature)
         _require_range("A phase shifter", "loss_db", self.loss_db, 0.0, np.inf)
         _require_range("A phase shifter", "phase", self.phase, -1e9, 1e9)
 
@@ -99,7 +114,7 @@ class PhaseShifter(Memoryless):
 
 
 @dataclass(frozen=True)
-class Attenuator(LinearNode):
+class Attenuator(Passive):
     """A matched pad that loses ``db`` (dB of power) both ways, at ``temperature`` (K); ports in, out.
 
     >>> Attenuator(20.0).response([50.0, 50.0], np.zeros(1))[0].tolist()
@@ -118,22 +133,14 @@ class Attenuator(LinearNode):
         """``in, out``."""
         return TWO_PORTS
 
-    def _matrix(self) -> np.ndarray:
+    def matrix(self, z: Sequence[Any]) -> np.ndarray:
+        """See :class:`Memoryless`."""
         factor = amplitude(self.db)
         return stacked([[0.0, factor], [factor, 0.0]])
 
-    def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
-        """See :class:`LinearNode`."""
-        return warmed(self._matrix(), self.temperature)
-
-    def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
-        """See :class:`LinearNode`."""
-        matrix = self._matrix()
-        return np.broadcast_to(matrix, (len(frequencies), *matrix.shape))
-
 
 @dataclass(frozen=True)
-class TransmissionPad(LinearNode):
+class TransmissionPad(Passive):
     """A matched pad that lets ``transmission`` (of the amplitude, 0 to 1) through both ways; ports in, out.
 
     What a phase-change cell over a waveguide is, whose value is that number. ``temperature`` in K. Raises NetworkError.
@@ -154,26 +161,19 @@ class TransmissionPad(LinearNode):
         """``in, out``."""
         return TWO_PORTS
 
-    def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
-        """See :class:`LinearNode`."""
-        return warmed(self._matrix(), self.temperature)
-
-    def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
-        """See :class:`LinearNode`."""
-        matrix = self._matrix()
-        return np.broadcast_to(matrix, (len(frequencies), *matrix.shape))
-
-    def _matrix(self) -> np.ndarray:
+    def matrix(self, z: Sequence[Any]) -> np.ndarray:
+        """See :class:`Memoryless`."""
         factor = np.asarray(self.transmission, float)
         return stacked([[0.0, factor], [factor, 0.0]])
 
 
 @dataclass(frozen=True)
-class MachZehnder(Memoryless):
+class MachZehnder(Passive):
     """Coupler, phase ``theta`` in the upper arm, coupler; ``phi`` in the upper input; ports in1, in2, out1, out2.
 
     ``couplings`` are the power couplings of the two couplers, ``loss_db`` (dB) the loss of the whole; all may be arrays
-    [batch]. With ideal couplers ``|S(out1, in1)|^2 = sin^2(theta / 2)``. Raises NetworkError.
+    [batch]; ``temperature`` (K) is that of what it loses power to. With ideal couplers ``|S(out1, in1)|^2 = sin^2(theta
+    / 2)``. Raises NetworkError.
     Source: Clements 2016, "Optimal design for universal multiport interferometers", eq. 1 (up to a common phase).
 
     >>> abs(MachZehnder(np.pi / 3).matrix([50.0] * 4)[2:, 0] ** 2).round(6).tolist()
@@ -184,8 +184,10 @@ class MachZehnder(Memoryless):
     phi: Any = 0.0
     loss_db: Any = 0.0
     couplings: tuple[Any, Any] = (0.5, 0.5)
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
+        require_temperature("A Mach-Zehnder", self.temperature)
         for coupling in self.couplings:
             _require_range("A Mach-Zehnder", "couplings", coupling, 0.0, 1.0)
         _require_range("A Mach-Zehnder", "loss_db", self.loss_db, 0.0, np.inf)
@@ -212,8 +214,10 @@ def _split(coupling: Any) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Isolator(Memoryless):
-    """Lets waves from in to out through with ``loss_db`` and back with ``isolation_db`` (dB). Raises NetworkError.
+class Isolator(Passive):
+    """Lets waves from in to out through with ``loss_db`` and back with ``isolation_db`` (dB).
+
+    What it absorbs it emits at ``temperature`` (K). Raises NetworkError.
 
     >>> Isolator().matrix([50.0, 50.0]).tolist()
     [[0.0, 0.0], [1.0, 0.0]]
@@ -221,8 +225,10 @@ class Isolator(Memoryless):
 
     loss_db: Any = 0.0
     isolation_db: Any = np.inf
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
+        require_temperature("An isolator", self.temperature)
         _require_range("An isolator", "loss_db", self.loss_db, 0.0, np.inf)
         _require_range("An isolator", "isolation_db", self.isolation_db, 0.0, np.inf)
 
@@ -237,8 +243,10 @@ class Isolator(Memoryless):
 
 
 @dataclass(frozen=True)
-class Circulator(Memoryless):
+class Circulator(Passive):
     """Sends what enters port ``p1`` out of ``p2``, p2 to p3, ... and the last to p1, with ``loss_db``.
+
+    What it absorbs it emits at ``temperature`` (K). Raises NetworkError.
 
     >>> Circulator(3).matrix([50.0] * 3)[:, 0].tolist()
     [0.0, 1.0, 0.0]
@@ -246,8 +254,10 @@ class Circulator(Memoryless):
 
     count: int = 3
     loss_db: Any = 0.0
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
+        require_temperature("A circulator", self.temperature)
         if self.count < 2:
             raise NetworkError(f"A circulator has at least 2 ports, but count={self.count!r}")
         _require_range("A circulator", "loss_db", self.loss_db, 0.0, np.inf)
@@ -345,11 +355,17 @@ class OpticalAmplifier(LinearNode):
 class LaserSource(LinearNode):
     """A matched source: sends ``waveform`` (sqrt(W), may be complex) out and absorbs what comes back; port out.
 
+    It emits ``kT`` at ``temperature`` (K) beside. Raises NetworkError.
+
     >>> LaserSource(Step(1e-3)).scattering([50.0], dt=1e-12).matrix.tolist()
     [[0.0, 1.0]]
     """
 
     waveform: Waveform = field(default_factory=Step)
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_temperature("A laser", self.temperature)
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -358,7 +374,9 @@ class LaserSource(LinearNode):
 
     def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
         """See :class:`LinearNode`."""
-        return Scattering(np.array([[0.0, 1.0]]), 1, drives=(Drive(self.waveform),))
+        drives = [Drive(self.waveform), Drive(temperature=self.temperature)]
+        count = 1 if self.temperature == 0.0 else 2
+        return Scattering(np.array([[0.0, 1.0, 1.0][: 1 + count]]), 1, drives=tuple(drives[:count]))
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`LinearNode`."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from substrate.errors import DataError, NetworkError
-from substrate.nodes.base import Port
+from substrate.nodes.base import Port, require_temperature
 from substrate.nodes.linear import LinearNode, Scattering
 from substrate.nodes.rational import vector_fit
 from substrate.nodes.scattering import ROUNDING, StateSpaceNode, not_passive
@@ -122,18 +122,26 @@ def _fit(omega: np.ndarray, samples: np.ndarray, resistance: float, order: int, 
 class Touchstone(LinearNode):
     """An n-port from a Touchstone file ``path`` (.sNp), fitted with ``order`` poles; ports ``p1 .. pN``.
 
-    ``model()`` says how well (largest error, largest singular value). Raises DataError when the file cannot be read,
+    ``model()`` says how well (largest error, largest singular value). At ``temperature`` (K) a passive model has the
+    noise of what it absorbs, ``kT (I - S S^H)``. Raises DataError when the file cannot be read,
     and NetworkError, unless ``active``, when the model amplifies. Source: vector fitting, see
-    :mod:`substrate.nodes.rational`.
+    :mod:`substrate.nodes.rational`; Bosma 1967.
     """
 
     path: str
     order: int = 16
     active: bool = False
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
         if self.order < 1:
             raise NetworkError(f"A rational model has an order of at least 1, but order={self.order!r}")
+        require_temperature("A Touchstone model", self.temperature)
+        if self.active and self.temperature > 0.0:
+            raise NetworkError(
+                f"{self.path}: what an active part adds does not follow from its temperature; leave that at 0 and put "
+                "an Amplifier with a noise figure beside it"
+            )
 
     def model(self, dt: float = 0.0) -> FittedModel:
         """The model in continuous time, or the one that steps of ``dt`` (s) use."""
@@ -152,7 +160,7 @@ class Touchstone(LinearNode):
 
     def scattering(self, z: Sequence[Any], dt: float) -> Scattering:
         """See :class:`LinearNode`."""
-        return self.model(dt).node.scattering(z, dt)
+        return replace(self.model(dt).node, temperature=self.temperature).scattering(z, dt)
 
     def response(self, z: Sequence[Any], frequencies: np.ndarray) -> np.ndarray:
         """See :class:`LinearNode`."""

@@ -9,18 +9,28 @@ from substrate.nodes import (
     Amplifier,
     Attenuator,
     Capacitor,
+    Circulator,
+    Coupler,
     Inductor,
+    Isolator,
+    LaserSource,
+    MachZehnder,
     Open,
     OpticalAmplifier,
     ParallelJunction,
+    PhaseShifter,
     Resistor,
     ScatteringNode,
     SeriesJunction,
+    SeriesRLC,
+    Shunt,
     StateSpaceNode,
     Termination,
+    Touchstone,
 )
 from substrate.noise import BOLTZMANN
 from substrate.noise.sources import PLANCK
+from substrate.waveforms import Step
 
 from .noise_runs import DENSE, DT, KELVIN, LIGHT, SIGMAS, recorded
 
@@ -71,6 +81,73 @@ def test_filters_in_equilibrium_emit_kT_at_every_frequency(make) -> None:
 def test_a_filter_without_its_noise_is_noticed() -> None:
     wave = recorded(two_port(filtered(0.0)), ["a"], 400, 300)["a"]
     assert np.mean(wave**2) * DENSE < 0.9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda kelvin: Coupler(0.3, 2.0, kelvin),
+        lambda kelvin: MachZehnder(0.7, 0.2, 3.0, (0.4, 0.6), kelvin),
+        lambda kelvin: PhaseShifter(0.5, 4.0, kelvin),
+        lambda kelvin: Isolator(1.0, 15.0, kelvin),
+        lambda kelvin: Circulator(3, 2.0, kelvin),
+    ],
+    ids=["coupler", "Mach-Zehnder", "phase shifter", "isolator", "circulator"],
+)
+def test_lossy_parts_between_warm_ends_are_in_equilibrium(make) -> None:
+    """kT per hertz out of every port of an envelope, nothing in common between ports; cold parts are noticed."""
+
+    def density(kelvin):
+        net, ends = Network(), []
+        node = make(kelvin)
+        net.add(node, "n")
+        for index, port in enumerate(node.ports):
+            # One end is a laser that is off: what comes back to it is absorbed, and it is as warm.
+            end = Termination(temperature=KELVIN) if index else LaserSource(Step(0.0), KELVIN)
+            ends.append(net.add(end, f"e{index}"))
+            net.connect(f"n.{port.name}", ends[-1], Line((1 + index) * DT))
+        waves = recorded(net, ends, 300, 200, dtype="complex128", settle=20)
+        return np.stack([wave[index : index - 20].ravel() for index, wave in enumerate(waves.values())])
+
+    waves = density(KELVIN)
+    covariance = waves @ waves.conj().T / waves.shape[1] * DT / (BOLTZMANN * KELVIN)
+    assert np.abs(covariance - np.eye(len(waves))).max() < SIGMAS / np.sqrt(waves.shape[1])
+    cold = density(0.0)
+    assert np.mean(np.abs(cold) ** 2, axis=1).min() * DT / (BOLTZMANN * KELVIN) < 0.9
+
+
+def measured_attenuator(tmp_path) -> tuple[Touchstone, np.ndarray, np.ndarray]:
+    """A shunt resonator of 5 ohm behind 3 dB, as a file of what it does up to 11 GHz."""
+    frequencies = np.linspace(1e7, 11e9, 200)
+    exact = np.sqrt(0.5) * Shunt(SeriesRLC(5.0, 1e-9, 1e-12)).response([50.0, 50.0], frequencies)
+    rows = [" ".join(f"{x!r}" for x in (f, *s.T.ravel().view(float))) for f, s in zip(frequencies, exact, strict=True)]
+    path = tmp_path / "part.s2p"
+    path.write_text("\n".join(["# HZ S RI R 50", *[row.replace("np.float64(", "").replace(")", "") for row in rows]]))
+    return Touchstone(str(path), order=2, temperature=KELVIN), frequencies, exact
+
+
+def test_a_measured_part_obeys_bosma(tmp_path) -> None:
+    """Between cold ends kT (I - S S^H) of the file leaves it, what both ends share included; between warm ones kT."""
+    node, frequencies, s = measured_attenuator(tmp_path)
+    dt, steps, batch = 40e-12, 8192, 100
+    scale = np.sqrt(2.0 * dt / (steps * BOLTZMANN * KELVIN))
+    cold = recorded(two_port(node, 0.0, (50.0, 50.0), dt), ["a", "b"], steps, batch, dt=dt)
+    a, b = (np.fft.rfft(cold[end], axis=0) * scale for end in "ab")
+    wanted = np.eye(2) - s @ np.conj(np.swapaxes(s, 1, 2))
+    # Delays of one and two steps between the part and its ends turn what they share.
+    turn = np.exp(2j * np.pi * frequencies * dt)
+    bins, common = np.fft.rfftfreq(steps, dt), []
+    for low, high in ((0.2e9, 2e9), (2e9, 4e9), (4e9, 6.5e9), (6.5e9, 10e9)):
+        inside, of_file = (bins > low) & (bins < high), (frequencies > low) & (frequencies < high)
+        bound = SIGMAS / np.sqrt(inside.sum() * batch) + 0.005
+        for end, place in ((a, 0), (b, 1)):
+            assert abs(np.mean(np.abs(end[inside]) ** 2) - wanted[of_file, place, place].real.mean()) < bound
+        shared, expected = np.mean((a * np.conj(b))[inside]), np.mean((wanted[:, 0, 1] * turn)[of_file])
+        assert abs(shared - expected) < bound
+        common.append(abs(expected) / bound)
+    assert max(common) > 4.0  # ends without anything in common are noticed
+    warm = recorded(two_port(node, KELVIN, (50.0, 50.0), dt), ["b"], steps, batch, dt=dt)["b"]
+    assert abs(2.0 * dt * np.mean(warm**2) / (BOLTZMANN * KELVIN) - 1.0) < SIGMAS * np.sqrt(2.0 / warm.size)
 
 
 def random_passive(rng) -> Network:
