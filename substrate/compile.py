@@ -240,8 +240,8 @@ class _Compiler:
                 passes.append(Pass(node.law, index, inputs, b[0], sigma, self._noise_source()))
                 passes.append(Pass("absorb", index, (a[0],)))
             elif node.law == "weights":
-                passes.append(Pass("weights_forward", index, (a[0],), b[1]))
-                passes.append(Pass("weights_backward", index, (a[1],), b[0]))
+                passes.append(Pass("weights_forward", index, (a[0],), b[1], *self._amplifier(node)))
+                passes.append(Pass("weights_backward", index, (a[1],), b[0], *self._amplifier(node)))
                 passes.append(Pass("weights_port", index, (a[0], a[1]), memory=self._echo(name)))
             elif node.law == "activation":
                 passes.append(Pass("activation_forward", index, (a[0],), b[1]))
@@ -252,6 +252,14 @@ class _Compiler:
             else:
                 raise CompileError(f"Node {name!r}: no schedule is known for the law {node.law!r}")
         return passes
+
+    def _amplifier(self, node: Node) -> tuple[float, int]:
+        """Rms of what the amplifiers at a mesh's outputs add, and the generator that draws it."""
+        kelvin = getattr(node, "noise_temperature", 0.0)
+        if kelvin == 0.0:
+            return 0.0, -1
+        sigma = np.sqrt(thermal_variance(kelvin, self.dt, self.reference_power))
+        return float(sigma) * ("amplifier" in self.noise.kinds), self._noise_source()
 
     def _echo(self, name: str) -> int:
         """Steps from a node to the load and back, for a node with memory; 0 without. Raises CompileError."""
@@ -270,10 +278,11 @@ class _Compiler:
         return 2 * steps
 
     def _mark_steady(self, passes: list[Pass]) -> None:
+        noisy = {signal for step in passes if step.sigma > 0.0 for signal in step.inputs}
         for step in passes:
-            held = step.kind in ("source", "ideal_source") and step.sigma == 0.0
+            held = step.kind in ("source", "ideal_source") and step.sigma == 0.0 and step.output not in noisy
             passed_on = step.kind in ("weights_forward", "activation_forward") and self.signals[step.inputs[0]].steady
-            if held or passed_on:
+            if held or (passed_on and step.sigma == 0.0):
                 self.signals[step.output] = replace(self.signals[step.output], steady=True)
 
 
@@ -301,7 +310,8 @@ def _absorb_early(passes: list[Pass], probed: set[int], nodes: Sequence[Node]) -
     """Absorb a returning wave where it enters a zero-delay cluster that only leads it into a matched source.
 
     Inside such a cluster the split between mesh and source cannot be seen from outside, and computing it would cost a
-    matrix product per step. A mesh with sensing taps keeps its pass, for its ports absorb part of the wave.
+    matrix product per step. A mesh with sensing taps keeps its pass, for its ports absorb part of the wave; so does one
+    with noise.
     """
     producers = {step.output: position for position, step in enumerate(passes) if step.output >= 0}
     consumers: dict[int, int] = {}
@@ -314,7 +324,7 @@ def _absorb_early(passes: list[Pass], probed: set[int], nodes: Sequence[Node]) -
         while step.kind == "absorb" and step.inputs[0] in producers:
             producer = producers[step.inputs[0]]
             source = passes[producer]
-            tapped = getattr(nodes[source.node], "tap", 0.0) > 0.0
+            tapped = getattr(nodes[source.node], "tap", 0.0) > 0.0 or source.sigma > 0.0
             if source.kind not in ("weights_backward", "activation_backward") or tapped or consumers[source.output] > 1:
                 break
             if source.output in probed:

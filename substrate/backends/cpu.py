@@ -237,12 +237,16 @@ class Stepper(HostPorts):
 
     def _finish_emission(self, step: Pass) -> None:
         """Book what a source or load emits, then add the thermal noise of its resistance."""
-        row, sent = self.state.ledger[step.node], self._power(step.output)
-        row[INJECTED] += sent
+        self.state.ledger[step.node, INJECTED] += self._power(step.output)
+        self._disturb(step)
+
+    def _disturb(self, step: Pass) -> None:
+        """Add a pass's own noise to what it sends, and book it."""
         if step.sigma > 0.0:
+            sent = self._power(step.output)
             self._add_noise(self.signals[step.output], step.sigma, step.noise_source, self.state.step)
             self.powers[step.output] = None
-            row[NOISE] += self._power(step.output) - sent
+            self.state.ledger[step.node, NOISE] += self._power(step.output) - sent
 
     def _absorb(self, step: Pass) -> None:
         self.state.ledger[step.node, RADIATED] += self._power(step.inputs[0])
@@ -257,12 +261,14 @@ class Stepper(HostPorts):
                 tap = getattr(self.plan.nodes[step.node], "tap", 0.0)
                 out += (bias if tap == 0.0 else np.sqrt(1.0 - tap) * bias)[:, None, None]
         self._book_mesh(step)
+        self._disturb(step)
 
     def _weights_backward(self, step: Pass) -> None:
         matrix = self.state.parameters[f"{self.plan.node_names[step.node]}.matrix"]
         self._through(step, matrix.T, self.signals[step.inputs[0]], self.signals[step.output])
         if step.booked:
             self._book_mesh(step)
+        self._disturb(step)
 
     def _through(self, step: Pass, matrix: np.ndarray, wave: Block, out: Block) -> None:
         np.matmul(matrix, flat(wave), out=flat(out))

@@ -37,9 +37,14 @@ def load(program: Program, step: Pass) -> None:
 
 def _finish_emission(program: Program, step: Pass) -> None:
     """Book what is emitted, then add the thermal noise of its resistance."""
-    sent = program.power(step.output)
-    program.book(step.node, INJECTED, (1.0, sent))
+    program.book(step.node, INJECTED, (1.0, program.power(step.output)))
+    _disturb(program, step)
+
+
+def _disturb(program: Program, step: Pass) -> None:
+    """Add a pass's own noise to what it sends, and book it."""
     if step.sigma > 0.0:
+        sent = program.power(step.output)
         wave = program.signals[step.output]
         program.launch("add_noise", wave.size, program.stepper.noise, step.sigma, step.noise_source,
                        program.stepper.clock, *program.shape(step.output), wave)  # fmt: skip
@@ -62,6 +67,7 @@ def weights_forward(program: Program, step: Pass) -> None:
         if tap > 0.0 or bias is not None:
             program.combine(out, out, 1.0 - tap, shift=bias, r=float(np.sqrt(1.0 - tap)))
     _book_mesh(program, step)
+    _disturb(program, step)
 
 
 def weights_backward(program: Program, step: Pass) -> None:
@@ -73,6 +79,7 @@ def weights_backward(program: Program, step: Pass) -> None:
         program.combine(out, out, 1.0 - tap)
     if step.booked:
         _book_mesh(program, step)
+    _disturb(program, step)
 
 
 def _book_mesh(program: Program, step: Pass) -> None:

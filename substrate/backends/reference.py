@@ -154,10 +154,13 @@ class Stepper(HostPorts):
             self.state.ledger[step.node, direction] += power_in - power_out
 
     def _emit(self, step: Pass, wave: Wave) -> None:
-        row = self.state.ledger[step.node]
-        row[INJECTED] += energy(wave)
+        self.state.ledger[step.node, INJECTED] += energy(wave)
+        self._disturb(step, wave)
+
+    def _disturb(self, step: Pass, wave: Wave) -> None:
+        """Send a wave with the pass's own noise."""
         sent = self._with_noise(wave, step.sigma, step.noise_source)
-        row[NOISE] += energy(sent) - energy(wave)
+        self.state.ledger[step.node, NOISE] += energy(sent) - energy(wave)
         self.signals[step.output] = sent
 
     def _source(self, step: Pass) -> None:
@@ -186,7 +189,8 @@ class Stepper(HostPorts):
             [math.fsum(w * passed * x[j][s] for j, w in enumerate(row)) + bias[i] for s in range(self.batch)]
             for i, row in enumerate(matrix)
         ]
-        self.signals[step.output] = [[passed * value for value in row] for row in inside]
+        left = [[passed * value for value in row] for row in inside]
+        self._disturb(step, left)
         if step.booked:
             self.state.ledger[step.node, PORTS] += tap * (energy(x) + energy(inside))
         self._book(step, (1.0 - tap) * energy(x), energy(inside))

@@ -92,6 +92,7 @@ def build_network(config: TrainConfig) -> Network:
         impedance=about.impedance,
         source_temperature=about.source_temperature,
         load_temperature=about.load_temperature,
+        noise_temperature=about.noise_temperature,
         joints=[table.model_dump() for table in config.joint],
         seed=config.seed,
     )

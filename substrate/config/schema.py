@@ -78,6 +78,7 @@ class NetworkTable(Strict):
     tap: Annotated[Number, Field(ge=0)] = 0.0
     source_temperature: Temperature = 0.0
     load_temperature: Temperature = 0.0
+    noise_temperature: Temperature = 0.0  # of the amplifiers at the outputs of matched weights, 290 K (F - 1)
 
 
 class LineTable(Strict):

@@ -52,6 +52,7 @@ def layered(
     impedance: str | Sequence[float] = "equal",
     source_temperature: float = 0.0,
     load_temperature: float = 0.0,
+    noise_temperature: float = 0.0,
     joints: Sequence[Mapping[str, float]] = (),
     seed: int = 0,
 ) -> Network:
@@ -63,8 +64,9 @@ def layered(
     ``beta`` nudges the load of transformer networks; ``impedance`` of their lines is ``equal``, ``matched`` (times the
     mean squared singular value at every layer) or a number (ohm) per layer. ``joints`` holds the fields of a Joint,
     once for all matched layers or once each; it stands behind a layer's line, before a second one of the same delay
-    without loss. Weights start normal with variance
-    ``scale^2 / inputs``, biases at zero. Raises NetworkError. Source: ``docs/theory.md``.
+    without loss.
+    ``noise_temperature`` (K) is that of the amplifiers at the outputs of matched weights. Weights start normal with
+    variance ``scale^2 / inputs``, biases at zero. Raises NetworkError. Source: ``docs/theory.md``.
 
     >>> net = layered([4, 3, 2], line=Line(delay=1e-12))
     >>> print(net)
@@ -76,9 +78,9 @@ def layered(
     lines = [line] * layers if isinstance(line, Line) else list(line)
     if len(lines) != layers:
         raise NetworkError(f"{layers} layers need one line, or {layers}, but {len(lines)} were given")
-    families = [weights] * layers if isinstance(weights, str) else list(weights)
-    if len(families) != layers or not set(families) <= set(FAMILIES):
-        raise NetworkError(f"Weights must be one of {FAMILIES}, or one per layer, but weights={weights!r}")
+    families = _families(weights, layers)
+    if noise_temperature > 0.0 and "matched" not in families:
+        raise NetworkError("Transformer weights have no amplifiers; leave noise_temperature out")
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x77])))
     matrices = [rng.normal(0.0, scale / np.sqrt(m), (n, m)) for m, n in pairwise(sizes)]
     biases = [np.zeros(n) if bias else None for n in sizes[1:]]
@@ -86,7 +88,7 @@ def layered(
     builder.joints = _joints(joints, families)
     builder.start(sizes[0], source_temperature)
     for layer, (matrix, shift) in enumerate(zip(matrices, biases, strict=True)):
-        builder.weights(layer, matrix, shift, tap)
+        builder.weights(layer, matrix, shift, tap, noise_temperature)
         if layer < layers - 1:
             builder.activation(layer, matrix.shape[0])
         elif families[-1] == "matched":
@@ -94,6 +96,14 @@ def layered(
         else:
             builder.end(layer, ReciprocalLoad(sizes[-1], loss, beta))
     return builder.network
+
+
+def _families(weights: str | Sequence[str], layers: int) -> list[str]:
+    """The family of the weights of each layer."""
+    families = [weights] * layers if isinstance(weights, str) else list(weights)
+    if len(families) != layers or not set(families) <= set(FAMILIES):
+        raise NetworkError(f"Weights must be one of {FAMILIES}, or one per layer, but weights={weights!r}")
+    return families
 
 
 def _joints(joints: Sequence[Mapping[str, float]], families: Sequence[str]) -> list[Mapping[str, float] | None]:
@@ -144,10 +154,11 @@ class _LayerBuilder:
         source = DataSource(channels, temperature) if matched else IdealSource(channels)
         self.before = self.network.add(source, INPUT)
 
-    def weights(self, layer: int, matrix: np.ndarray, bias: np.ndarray | None, tap: float) -> None:
+    def weights(self, layer: int, matrix: np.ndarray, bias: np.ndarray | None, tap: float, kelvin: float) -> None:
         """The weights of a layer, behind a second line where what comes before reflects."""
         name, here = f"w{layer + 1}", self.families[layer]
-        node = Weights(matrix, bias, tap, self.memory) if here == "matched" else Transformer(matrix, bias)
+        matched = here == "matched"
+        node = Weights(matrix, bias, tap, self.memory, kelvin) if matched else Transformer(matrix, bias)
         self.network.add(node, name)
         if layer == 0:
             self.network.connect(self.before, name)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from substrate.errors import NetworkError
-from substrate.nodes.base import Node, Port
+from substrate.nodes.base import Node, Port, require_temperature
 
 
 def check_matrix(owner: str, matrix: np.ndarray, bias: np.ndarray | None) -> None:
@@ -30,8 +30,9 @@ class Weights(Node):
     ``p_i x_j`` and the port of bias i senses ``p_i``: the gradient of the loss. ``tap`` is the share of power that
     the sensing couplers take from each wave on each side of the mesh (0: sensing is free). With ``memory`` the ports
     keep the forward wave for their own round trip to the load and back, and multiply the returning error with the wave
-    it belongs to. Raises NetworkError.
-    Source: ``docs/theory.md``, section "Matched".
+    it belongs to. Amplifiers at its outputs, both ways, of ``noise_temperature`` (K) add the density ``kT`` to every
+    wave that leaves; a passive mesh at T absorbs and so emits at most that. Raises NetworkError.
+    Source: ``docs/theory.md``, sections "Matched" and "Noise"; Friis 1944 (``T = 290 K (F - 1)``).
 
     >>> node = Weights(np.eye(3)[:2], bias=np.zeros(2))
     >>> node.ports
@@ -42,10 +43,12 @@ class Weights(Node):
     bias: np.ndarray | None = None
     tap: float = 0.0
     memory: bool = False
+    noise_temperature: float = 0.0
     law: ClassVar[str] = "weights"
 
     def __post_init__(self) -> None:
         check_matrix("Weights", self.matrix, self.bias)
+        require_temperature("Weights", self.noise_temperature)
         if not 0.0 <= self.tap < 1.0:
             raise NetworkError(f"The tap of weights is a share of power in [0, 1), but tap={self.tap!r}")
 
