@@ -12,7 +12,7 @@ from substrate.compile import compile_network
 from substrate.errors import ConfigError, DataError, DivergenceError
 from substrate.learning.datasets import Dataset, load_dataset, shuffled
 from substrate.learning.evaluating import Evaluator, gradient_error, score
-from substrate.learning.hearing import Hearing, hear
+from substrate.learning.hearing import Presentation
 from substrate.learning.layered import INPUT, OUTPUT, chain
 from substrate.learning.ports import Devices, PortBank
 from substrate.learning.presenting import Presenter
@@ -213,15 +213,15 @@ class Trainer:
             self.network, self.settings, self.bank_values(), data.x_train[:count], self._y_train[:count]
         )
         joule = self.settings.reference_power * self.settings.dwell
-        heard = self._hear()
+        shown = self._second_batch()
         return {
             "accuracy": tally.test_accuracy,
             "backprop_accuracy": tally.backprop_accuracy,
             "validation_accuracy": tally.validation_accuracy,
             "test_loss": tally.test_loss,
             "gradient_error": error,
-            "gradient_cosine": heard.cosine,
-            "settling_s": heard.settling,
+            "gradient_cosine": shown.cosine(),
+            "settling_s": shown.settling(),
             "ledger_residual": tally.residual,
             "round_trips_per_batch": timing.dwell / timing.round_trip,
             "dwell_s": self.settings.dwell,
@@ -240,12 +240,12 @@ class Trainer:
             "wall_s": wall,
         }
 
-    def _hear(self) -> Hearing:
-        """What the ports would hear of the second batch of the training set after the first."""
+    def _second_batch(self) -> Presentation:
+        """The second batch of the training set, shown to the present parameters after the first."""
         count, x, y = self.settings.batch, self.dataset.x_train, self._y_train
         first, second = (np.arange(place * count, (place + 1) * count) % len(x) for place in (0, 1))
-        timing, parameters = self.presenter.timing, self.bank_values()
-        return hear(self.network, self.settings, timing, parameters, (x[first], y[first]), (x[second], y[second]))
+        shown, timing = ((x[first], y[first]), (x[second], y[second])), self.presenter.timing
+        return Presentation(self.network, self.settings, timing, self.bank_values(), *shown)
 
     def _gate(self) -> dict[str, float]:
         """How long devices waited for the waves to settle, in the mean, and how often in vain."""

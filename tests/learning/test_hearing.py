@@ -1,13 +1,14 @@
 """What a batch is to frozen ports: the cosine of the gradient over a dwell, and how long the waves take to settle."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from substrate import Line
 from substrate.learning.backprop import cosine
-from substrate.learning.hearing import hear
+from substrate.learning.hearing import Presentation
 from substrate.learning.layered import layered
 from substrate.learning.presenting import Timing
 from substrate.learning.settings import TrainSettings
@@ -27,7 +28,9 @@ def hearing(dwell, *, same=False, settle=None, batch=6, weights="matched", toler
     rng = np.random.default_rng(1)
     batches = [(rng.normal(size=(batch, 4)), rng.normal(size=(batch, 2))) for _ in range(2)]
     timing = Timing.of(net, settings, 1)
-    return hear(net, settings, timing, net.parameters(), batches[1] if same else batches[0], batches[1])
+    before = batches[1] if same else batches[0]
+    shown = Presentation(net, settings, timing, net.parameters(), before, batches[1])
+    return SimpleNamespace(cosine=shown.cosine(), settling=shown.settling())
 
 
 def test_a_batch_that_stays_is_heard_exactly() -> None:
