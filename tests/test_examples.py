@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -71,3 +72,12 @@ def test_the_dial_ends_at_soft_bounds(tmp_path: Path) -> None:
     rows = {row["kind"]: row for row in json.loads((tmp_path / "results.json").read_text())["rows"]}
     assert rows["dial 1.0"]["weights_rms"] == pytest.approx(rows["soft bounds"]["weights_rms"], rel=1e-9)
     assert rows["dial 0.0"]["weights_rms"] > rows["soft bounds"]["weights_rms"]
+
+
+def test_a_noisy_ring_follows_its_closed_form(tmp_path: Path) -> None:
+    """Phase noise of the guide where it rules, shot noise where that does, and what lies between."""
+    printed = run_example("noisy_ring.py", ["--steps", "20000", "--figure", "ring.png"], tmp_path)
+    ratios = np.array([float(line.split()[-1]) for line in printed.splitlines()[1:]])
+    assert len(ratios) >= 10 and np.abs(ratios - 1.0).max() < 0.3
+    assert np.abs(ratios[-4:] - 1.0).max() < 0.02
+    assert imread(tmp_path / "ring.png").std() > 0.01
