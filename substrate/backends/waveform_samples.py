@@ -112,10 +112,12 @@ class _Maker:
         """One end of a warm line."""
         stream, dtype = self.stream, np.complex128 if self.parts == 2 else np.float64
 
-        def draw(step: int, steps: int) -> np.ndarray:
-            out = np.empty((2, steps, stream.batch), dtype)
-            return fill_normals(out, stream.seed, stream.source, step, stream.batch_offset)
+        def draw(step: int, steps: int, first: int, count: int) -> np.ndarray:
+            out = np.empty((2, steps, count), dtype)
+            return fill_normals(out, stream.seed, stream.source, step, stream.batch_offset + first)
 
-        pair = self.pairs.setdefault((noise.line, sample), LinePair(noise.taps, draw))
+        if (noise.line, sample) not in self.pairs:
+            self.pairs[noise.line, sample] = LinePair(noise.line, noise.taps, stream.batch, draw)
+        pair = self.pairs[noise.line, sample]
         level = scale * float(np.sqrt(thermal_variance(noise.temperature, self.plan.dt, 1.0)))
         return lambda step, steps: level * pair.ends(step, steps)[noise.side]

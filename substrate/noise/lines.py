@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from substrate.memory import require_memory
+
 SHORTEST, LONGEST = 1 << 8, 1 << 14  # steps to either side that taps reach; further for longer lines
 ALLOWED = 1e-3  # error of a density
 SLOW = 1e-4  # cycles a step, from which on densities should be right
-TOGETHER = 16  # samples filtered at once
+TOGETHER, NUMBERS = 16, 1 << 20  # samples filtered at once, and steps of them all, at most
 
-Draw = Callable[[int, int], np.ndarray]  # (step, steps) -> normals [modes, steps, batch], or complex
+# (step, steps, first sample, samples) -> normals [modes, steps, samples], or complex
+Draw = Callable[[int, int, int, int], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +92,19 @@ def _tapered(whole: np.ndarray, reach: int) -> np.ndarray:
 
 
 class LinePair:
-    """The noise of one line for a part of the batch, drawn in chunks that are numbered from the start of the run.
+    """The noise of one line for ``batch`` samples, drawn in chunks that are numbered from the start of the run.
 
-    ``draw`` gives standard normals; the sum of both ends is the first, their difference the second.
+    ``draw`` gives standard normals; the sum of both ends is the first, their difference the second. Raises BackendError
+    where a chunk does not fit into memory.
     """
 
-    def __init__(self, taps: np.ndarray, draw: Draw) -> None:
-        self.draw, self.reach = draw, taps.shape[1] // 2
+    def __init__(self, line: str, taps: np.ndarray, batch: int, draw: Draw) -> None:
+        self.draw, self.batch, self.reach = draw, batch, taps.shape[1] // 2
         self.size, self.steps = 4 * self.reach, 2 * self.reach
+        require_memory(
+            64.0 * self.steps * batch, f"The thermal noise of line {line!r}, drawn {self.steps} steps ahead,",
+            "split the batch, or set the line's temperature to 0",
+        )  # fmt: skip
         self.response = np.fft.rfft(taps, self.size) / np.sqrt(2.0)
         self.chunks: dict[int, np.ndarray] = {}
 
@@ -112,14 +120,15 @@ class LinePair:
 
     def _chunk(self, index: int) -> np.ndarray:
         """The next steps of both ends."""
-        # Counted so that the noise before the run, which its first steps still hear, has numbers from zero on.
-        white = self.draw(index * self.steps, self.size)
-        out = np.empty((2, self.steps, white.shape[2]), white.dtype)
-        for b in range(0, white.shape[2], TOGETHER):
-            rows = np.ascontiguousarray(np.moveaxis(white[:, :, b : b + TOGETHER], 1, 2))
-            total, difference = np.moveaxis(self._filtered(rows)[:, :, 2 * self.reach :], 1, 2)
-            out[0, :, b : b + TOGETHER], out[1, :, b : b + TOGETHER] = total + difference, total - difference
-        return out
+        parts = []
+        together = max(1, min(TOGETHER, NUMBERS // self.size))
+        for first in range(0, self.batch, together):
+            # Counted so that the noise before the run, which its first steps still hear, has numbers from zero on.
+            white = self.draw(index * self.steps, self.size, first, min(together, self.batch - first))
+            rows = self._filtered(np.ascontiguousarray(np.moveaxis(white, 1, 2)))
+            total, difference = np.moveaxis(rows[:, :, 2 * self.reach :], 1, 2)
+            parts.append(np.stack([total + difference, total - difference]))
+        return np.concatenate(parts, axis=2)
 
     def _filtered(self, rows: np.ndarray) -> np.ndarray:
         """``rows [2, samples, size]`` through the filter of each mode; the first steps are spoilt by the last."""
