@@ -59,8 +59,8 @@ def compile_network(
 
 def _refuse_huge(network: Network, dt: float) -> None:
     """Refuse lines whose cells alone would fill the machine."""
-    lines = [(c.line.delay / dt, network.channels(c.first)) for c in network.connections.values() if c.line is not None]
-    cells = sum(steps * channels for steps, channels in lines)
+    lines = [(c.line, network.channels(c.first)) for c in network.connections.values() if c.line is not None]
+    cells = sum((line.delay + max(line.skew, default=0.0)) / dt * channels for line, channels in lines)
     require_memory(16.0 * cells, f"{len(lines)} lines of {cells:.3g} steps together", "raise dt, or shorten the lines")
 
 

@@ -33,7 +33,6 @@ class Passages:
         modulated = [line for line in plan.lines if line.modulation is not None]
         self.modulated = [self._modulator(line, place) for place, line in enumerate(modulated)]
         self.skewed = [line for line in plan.lines if any(line.skew)]
-        self.places: dict[tuple[str, int], tuple[Any, Any]] = {}
         self.busy = bool(self.modulated or self.skewed)
 
     def end(self, steps: int) -> None:
@@ -48,10 +47,11 @@ class Passages:
 
     def stored_energy(self) -> float:
         """Amplitude^2 of what waits in the lagging channels."""
-        energy = 0.0
+        energy, step = 0.0, self.stepper.state.step
         for line, waiting in zip(self.skewed, self.stepper.state.skews, strict=True):
-            lags = np.array(line.skew)[:, None]
-            there = self.stepper.xp.asarray(np.arange(lags.max()) >= lags.max() - lags)[:, :, None]
+            slots = waiting.shape[3]
+            age = (step - 1 - np.arange(slots)) % slots + 1  # steps since a slot was written
+            there = self.stepper.xp.asarray(age <= np.array(line.skew)[:, None])[:, :, None]
             energy += float((waiting.astype(float) ** 2 * there).sum())
         return energy
 
@@ -65,23 +65,19 @@ class Passages:
             yield [part[start : start + size].reshape(shape)[plane, rows, cells] for part in arena], block
 
     def _delay(self, line: LineRows, waiting: Any, side: int, step: int, steps: int) -> None:
-        """Put off the channels of one end; ``waiting [parts, channels, longest, batch]`` are the last waves sent."""
-        xp, pieces = self.stepper.xp, list(self.segments(line, side, step, steps))
-        sent = [xp.concatenate([parts[i] for parts, _ in pieces], axis=1) for i in range(len(waiting))]
-        history = xp.concatenate([waiting, xp.stack(sent)], axis=2)
-        late = history[:, *self._places(line, steps)]
+        """Put off the channels of one end; ``waiting [parts, channels, slots, batch]`` is a ring of waves sent last.
+
+        The wave sent in step t lies in slot t modulo their number, which is enough for the longest lag and a block.
+        """
+        xp, slots, pieces = self.stepper.xp, waiting.shape[2], list(self.segments(line, side, step, steps))
+        lags, moments = np.array(line.skew)[:, None], step + np.arange(steps)
+        for index in range(len(waiting)):
+            sent = xp.concatenate([parts[index] for parts, _ in pieces], axis=1)
+            waiting[index][:, xp.asarray(moments % slots)] = sent
+        rows, late = xp.asarray(np.arange(len(lags))[:, None]), xp.asarray((moments - lags) % slots)
         for parts, block in pieces:
             for index, part in enumerate(parts):
-                part[...] = late[index, :, block]
-        waiting[...] = history[:, :, steps:]
-
-    def _places(self, line: LineRows, steps: int) -> tuple[Any, Any]:
-        """Channels and steps in the history ``[channels, steps]`` of what leaves in a block."""
-        if (line.name, steps) not in self.places:
-            lags = np.array(line.skew)[:, None]
-            found = (np.arange(len(lags))[:, None], lags.max() - lags + np.arange(steps))
-            self.places[line.name, steps] = tuple(self.stepper.xp.asarray(each) for each in found)
-        return self.places[line.name, steps]
+                part[...] = waiting[index][rows, late[:, block]]
 
     def _modulator(self, line: LineRows, place: int) -> "_Modulated":
         plan = self.plan

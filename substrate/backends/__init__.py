@@ -156,4 +156,5 @@ def _rest_of_lines(xp: Any, plan: Plan, state: State, parts: int, batch: int, dt
         state.filters.append(xp.zeros((channels, batch), dtype=dtype))
     for line in plan.lines:
         if any(line.skew):
-            state.skews.append(xp.zeros((parts, 2, line.channels, max(line.skew), batch), dtype=dtype))
+            slots = max(line.skew) + plan.block  # the longest lag, and what a block adds
+            state.skews.append(xp.zeros((parts, 2, line.channels, slots, batch), dtype=dtype))
