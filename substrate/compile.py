@@ -9,7 +9,7 @@ import numpy as np
 from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
-from substrate.errors import CompileError
+from substrate.errors import CompileError, NetworkError
 from substrate.laying import LaidLine, LineAccuracy, whole_steps
 from substrate.line_probes import places_of_lengths, plan_line_probe, refuse_twins
 from substrate.locality import renumbered
@@ -18,9 +18,10 @@ from substrate.media.fractional import warn_rounding
 from substrate.memory import require_memory
 from substrate.network import Connection, Line, Network, PortReference, Probe
 from substrate.nodes.base import Node
+from substrate.nodes.optoelectronic import Optoelectronic
 from substrate.noise import pass_noise_sigma, thermal_variance
 from substrate.noise.switch import NoiseSettings
-from substrate.plan import DelayClass, LineEnd, LineRows, Pass, Plan, PlannedProbe, Signal
+from substrate.plan import DelayClass, LineEnd, LineRows, Link, Pass, Plan, PlannedProbe, Signal
 
 
 def compile_network(
@@ -132,9 +133,26 @@ class _Compiler:
             drives=tuple(circuit.drives),
             drive_noise_source=self._noise_source(),
             observed=circuit.rows,
+            links=self._links(),
             accuracies=self.accuracies,
             noise=self.noise,
         )
+
+    def _links(self) -> tuple[Link, ...]:
+        """Photodiodes and modulators at their lines; raises CompileError where one is joined without delay."""
+        found = []
+        for name, node in self.network.nodes.items():
+            if isinstance(node, Optoelectronic):
+                ports = {port.name: PortReference(name, port.name) for port in node.ports}
+                for port in ports.values():
+                    if port not in self.ends:
+                        raise CompileError(
+                            f"{port} needs a plain line of whole steps; what it does takes a step at least"
+                        )
+                listening = next(port for port in ports if port not in node.carries)
+                ends = [self.ends[ports[port]] for port in (listening, *node.carries)]
+                found.append(Link(node, tuple(ends)))
+        return tuple(found)
 
     def _signal(self, label: str, channels: int) -> int:
         self.signals.append(Signal(label, channels))
@@ -213,6 +231,10 @@ class _Compiler:
         if probe.in_line:
             return plan_line_probe(self.network, self.lines, probe, self.dt, self.reference_power)
         port = self.network.reference(probe.at)
+        if port.port in getattr(self.network.nodes[port.node], "carries", ()):
+            raise NetworkError(
+                f"Probe at {probe.at!r}: what leaves there is made after the step; probe the other end of its line"
+            )
         if port in circuit.observed:
             row = circuit.observed[port]
             waves, z = (row, row + 1, True), circuit.impedances[port]

@@ -67,7 +67,7 @@ class Photodetector:
         """
         waves = np.asarray(field)
         rows = waves.reshape(len(waves), -1)
-        draw = _Draw(seed, len(SLOTS) * source, step, rows.shape)
+        draw = Draw(seed, len(SLOTS) * source, step, rows.shape)
         light = self._current(rows, dt, reference_power, draw)
         current = self._counted(light, dt, draw)
         if self.resistance > 0.0:
@@ -79,7 +79,11 @@ class Photodetector:
             current = self.converter(current)
         return current.reshape(waves.shape)
 
-    def _current(self, rows: np.ndarray, dt: float, reference_power: float, draw: "_Draw") -> np.ndarray:
+    def counted(self, rows: np.ndarray, dt: float, reference_power: float, draw: "Draw") -> np.ndarray:
+        """Current (A) of whole charges ``[steps, batch]``, before electronics."""
+        return self._counted(self._current(rows, dt, reference_power, draw), dt, draw)
+
+    def _current(self, rows: np.ndarray, dt: float, reference_power: float, draw: "Draw") -> np.ndarray:
         """Of the light and the dark, before charges are counted."""
         watts = reference_power * np.abs(rows) ** 2
         if self.carrier is None:
@@ -91,7 +95,7 @@ class Photodetector:
         charge = ELEMENTARY_CHARGE / (PLANCK * self.carrier)
         return charge * (np.abs(met) ** 2 - half) + self.dark_current
 
-    def _counted(self, current: np.ndarray, dt: float, draw: "_Draw") -> np.ndarray:
+    def _counted(self, current: np.ndarray, dt: float, draw: "Draw") -> np.ndarray:
         """The current of whole charges; in a vacuum only the dark current has not been counted yet."""
         if not self.shot:
             return current
@@ -116,19 +120,24 @@ class Photodetector:
 
 
 @dataclass(frozen=True)
-class _Draw:
+class Draw:
     """Random numbers ``[steps, batch]`` of one detector."""
 
     seed: Seed
     source: int
     step: int
     shape: tuple[int, ...]
+    offset: int = 0  # of the first sample in the batch
 
     def normals(self, slot: str, complex_: bool = False) -> np.ndarray:
+        """Standard normals; complex ones of unit variance in each part."""
         dtype = np.complex128 if complex_ else np.float64
         steps, batch = self.shape
-        return normals(self.seed, self.source + SLOTS.index(slot), self.step, 1, batch, steps=steps, dtype=dtype)[0]
+        source, offset = self.source + SLOTS.index(slot), self.offset
+        return normals(self.seed, source, self.step, 1, batch, steps=steps, batch_offset=offset, dtype=dtype)[0]
 
     def uniforms(self, slot: str) -> np.ndarray:
+        """Uniforms between 0 and 1."""
         steps, batch = self.shape
-        return uniforms(self.seed, self.source + SLOTS.index(slot), self.step, 1, batch, steps=steps)[0]
+        source, offset = self.source + SLOTS.index(slot), self.offset
+        return uniforms(self.seed, source, self.step, 1, batch, steps=steps, batch_offset=offset)[0]

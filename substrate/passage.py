@@ -43,7 +43,7 @@ class Passages:
             for side in (0, 1):
                 self._delay(line, waiting[:, side], side, step, steps)
         for each in self.modulated:
-            state.ledger[-1] += each.turn(self, step, steps)
+            state.ledger[-1] += self._turn(each, step, steps)
 
     def stored_energy(self) -> float:
         """Amplitude^2 of what waits in the lagging channels."""
@@ -55,14 +55,38 @@ class Passages:
             energy += float((waiting.astype(float) ** 2 * there).sum())
         return energy
 
-    def segments(self, line: LineRows, side: int, step: int, steps: int) -> Iterator[tuple[list[Any], slice]]:
-        """Cells ``[channels, steps, batch]`` that an end wrote, real and imaginary, in pieces, and where in a block."""
+    def segments(self, line: LineRows, side: int, step: int, steps: int) -> Iterator["Cells"]:
+        """The cells that an end reads or writes in ``steps`` steps from ``step`` on, piece by piece."""
         start = sum(2 * c.rows * c.steps * self.batch for c in self.plan.classes[: line.delay_class])
         shape = (2, self.plan.classes[line.delay_class].rows, line.steps, self.batch)
         arena, size = self.stepper.state.arena, int(np.prod(shape))
         for plane, cells, block in wave_segments(line, side, step, steps):
             rows = slice(line.row, line.row + line.channels)
-            yield [part[start : start + size].reshape(shape)[plane, rows, cells] for part in arena], block
+            yield Cells([part[start : start + size].reshape(shape)[plane, rows, cells] for part in arena], block)
+
+    def multiply(
+        self, line: LineRows, side: int, values: np.ndarray, flows: np.ndarray, step: int, sigma: float, source: int
+    ) -> None:
+        """Multiply what an end has sent from ``step`` on by ``values [steps, batch or 1]``, and book it in ``flows``.
+
+        ``sigma`` is the noise of a matched resistance: of what is absorbed, or added, as much noise comes in its place.
+        """
+        xp = self.stepper.xp
+        for cells in self.segments(line, side, step, len(values)):
+            cells.multiply(xp, values[cells.block], flows)
+            if sigma > 0.0:
+                channels, steps, batch = cells.parts[0].shape
+                dtype = np.float64 if len(cells.parts) == 1 else np.complex128
+                xi = normals(
+                    self.seed, source, step + cells.block.start, channels, batch, steps=steps,
+                    batch_offset=self.batch_offset, dtype=dtype,
+                )  # fmt: skip
+                flows[NOISE] += cells.add(xp, xi * (sigma * np.sqrt(np.abs(1.0 - np.abs(values[cells.block]) ** 2))))
+
+    def sigma(self, kelvin: float) -> float:
+        """Rms of the noise of a matched resistance at a temperature, of the vacuum where it is simulated."""
+        plan = self.plan
+        return float(np.sqrt(thermal_variance(plan.noise.level(kelvin), plan.dt, plan.reference_power)))
 
     def _delay(self, line: LineRows, waiting: Any, side: int, step: int, steps: int) -> None:
         """Put off the channels of one end; ``waiting [parts, channels, slots, batch]`` is a ring of waves sent last.
@@ -72,22 +96,38 @@ class Passages:
         xp, slots, pieces = self.stepper.xp, waiting.shape[2], list(self.segments(line, side, step, steps))
         lags, moments = np.array(line.skew)[:, None], step + np.arange(steps)
         for index in range(len(waiting)):
-            sent = xp.concatenate([parts[index] for parts, _ in pieces], axis=1)
+            sent = xp.concatenate([cells.parts[index] for cells in pieces], axis=1)
             waiting[index][:, xp.asarray(moments % slots)] = sent
         rows, late = xp.asarray(np.arange(len(lags))[:, None]), xp.asarray((moments - lags) % slots)
-        for parts, block in pieces:
-            for index, part in enumerate(parts):
-                part[...] = waiting[index][rows, late[:, block]]
+        for cells in pieces:
+            for index, part in enumerate(cells.parts):
+                part[...] = waiting[index][rows, late[:, cells.block]]
+
+    def _turn(self, each: "_Modulated", step: int, steps: int) -> np.ndarray:
+        """Multiply what both ends of a line have sent in a block; returns the flows ``[7]`` of its books."""
+        flows, line = np.zeros(7), each.line
+        for side, lead in ((0, 0), (1, line.steps)):
+            values = np.asarray(each.ways[side](step + lead, steps)).reshape(steps, -1)
+            self.multiply(line, side, values, flows, step, self.sigma(line.temperature), each.source + side)
+        return flows
 
     def _modulator(self, line: LineRows, place: int) -> "_Modulated":
-        plan = self.plan
-        waves = sum(drive.drive.waveform is not None for drive in plan.drives)
-        source = plan.drive_noise_source + 1 + waves * len(SLOTS) + place * OWN
+        source = self._first_source + place * OWN
         stream = Stream(self.seed, source, self.batch, self.batch_offset)
         # Two samplers of the same draws: waves that return meet the modulator a delay after they were sent.
-        ways = [sampler(line.modulation, plan.dt, stream, plan.noise.kinds) for _ in range(2)]
-        level = thermal_variance(plan.noise.level(line.temperature), plan.dt, plan.reference_power)
-        return _Modulated(line, ways, float(np.sqrt(level)), source + len(SLOTS))
+        ways = [sampler(line.modulation, self.plan.dt, stream, self.plan.noise.kinds) for _ in range(2)]
+        return _Modulated(line, ways, source + len(SLOTS))
+
+    @property
+    def _first_source(self) -> int:
+        """The first generator after those of the plan and its waveforms."""
+        waves = sum(drive.drive.waveform is not None for drive in self.plan.drives)
+        return self.plan.drive_noise_source + 1 + waves * len(SLOTS)
+
+    @property
+    def next_source(self) -> int:
+        """The first generator that no modulated line uses."""
+        return self._first_source + len(self.modulated) * OWN
 
 
 @dataclass(frozen=True)
@@ -96,22 +136,19 @@ class _Modulated:
 
     line: LineRows
     ways: Sequence[Any]  # samplers, of the waves sent from either side
-    sigma: float  # of the noise of a matched resistance at the line's temperature
     source: int  # first generator of what it absorbs
 
-    def turn(self, passages: Passages, step: int, steps: int) -> np.ndarray:
-        """Multiply what both ends have sent in a block; returns the flows ``[7]`` of its books."""
-        flows = np.zeros(7)
-        for side, lead in ((0, 0), (1, self.line.steps)):
-            values = np.asarray(self.ways[side](step + lead, steps)).reshape(steps, -1)
-            for parts, block in passages.segments(self.line, side, step, steps):
-                self._multiply(passages, parts, values[block], flows)
-                if self.sigma > 0.0:
-                    self._absorb(passages, parts, side, step + block.start, values[block], flows)
-        return flows
 
-    def _multiply(self, passages: Passages, parts: list[Any], values: np.ndarray, flows: np.ndarray) -> None:
-        xp = passages.stepper.xp
+@dataclass(frozen=True)
+class Cells:
+    """Cells ``[channels, steps, batch]`` of one end, real and imaginary, and which steps of a block they are."""
+
+    parts: list[Any]
+    block: slice
+
+    def multiply(self, xp: Any, values: np.ndarray, flows: np.ndarray) -> None:
+        """By ``values [steps, batch or 1]``; what is lost is booked at lines, what is gained as injected."""
+        parts = self.parts
         power = sum((part.astype(float) ** 2).sum(axis=0) for part in parts)  # [steps, batch]
         surplus = np.abs(values) ** 2 - 1.0
         flows[INJECTED] += float((power * xp.asarray(np.maximum(surplus, 0.0))).sum())
@@ -125,18 +162,11 @@ class _Modulated:
         parts[1][...] = parts[0] * imaginary + parts[1] * real
         parts[0][...] = turned
 
-    def _absorb(
-        self, passages: Passages, parts: list[Any], side: int, step: int, values: np.ndarray, flows: np.ndarray
-    ) -> None:
-        """Add the noise of what the modulator absorbs or adds: with it a line in equilibrium stays there."""
-        xp, (channels, steps, batch) = passages.stepper.xp, parts[0].shape
-        dtype = np.float64 if len(parts) == 1 else np.complex128
-        offset = passages.batch_offset
-        xi = normals(
-            passages.seed, self.source + side, step, channels, batch, steps=steps, batch_offset=offset, dtype=dtype
-        )
-        xi = xi * (self.sigma * np.sqrt(np.abs(1.0 - np.abs(values) ** 2)))
-        for part, noise in zip(parts, (xi.real, xi.imag), strict=False):
-            added = xp.asarray(noise.astype(part.dtype))
-            flows[NOISE] += float((added.astype(float) * (2.0 * part.astype(float) + added.astype(float))).sum())
+    def add(self, xp: Any, waves: np.ndarray) -> float:
+        """Waves that broadcast to the cells; returns by how much the energy rose."""
+        gained = 0.0
+        for part, wave in zip(self.parts, (waves.real, waves.imag), strict=False):
+            added = xp.asarray(np.broadcast_to(wave, part.shape).astype(part.dtype))
+            gained += float((added.astype(float) * (2.0 * part.astype(float) + added.astype(float))).sum())
             part[...] = part + added
+        return gained

@@ -162,6 +162,14 @@ class ClusterGroup:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A photodiode or modulator: its ends are that which listens, then those whose departing waves it changes."""
+
+    node: Any
+    ends: tuple[LineEnd, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network compiled for one time step; made by :func:`substrate.compile.compile_network`."""
 
@@ -185,6 +193,7 @@ class Plan:
     observed: int = 0  # rows that clusters observe for probes
     nonlinear: tuple[NonlinearGroup, ...] = ()  # clusters with nonlinear elements
     noise: NoiseSettings = field(default_factory=NoiseSettings)  # which kinds run
+    links: tuple[Link, ...] = ()
     accuracies: dict[str, LineAccuracy] = field(default_factory=dict)  # of lines that are laid with filters, by name
 
     @property
@@ -194,8 +203,11 @@ class Plan:
 
     def heading(self, group: ClusterGroup) -> int:
         """Column of the ledger that a group's energy is booked in: driven by waveforms, by noise alone, by nothing."""
-        driven = [not self.drives[i].drive.is_noise for i in group.inputs.ravel().tolist()]
-        return INJECTED if any(driven) else NOISE if driven else NET_FORWARD
+        drives = [self.drives[i].drive for i in group.inputs.ravel().tolist()]
+        if any(not drive.is_noise for drive in drives):
+            return INJECTED
+        warm = any(drive.waveform is not None or drive.temperature > 0.0 for drive in drives)
+        return NOISE if warm else NET_FORWARD
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -236,6 +248,7 @@ class State:
     voltages: dict[str, Array] = field(default_factory=dict)  # by node: last solution [channels, batch], a warm start
     echoes: dict[str, Array] = field(default_factory=dict)  # by node: what passed, [channels, memory, batch], a ring
     skews: list[Array] = field(default_factory=list)  # per skewed line: last waves sent [parts, sides, channels, ...]
+    poles: list[np.ndarray] = field(default_factory=list)  # per photodiode with a bandwidth: its current [batch], A
     filters: list[Array] = field(default_factory=list)  # per departure: what its low-pass remembers [channels, batch]
     memories: list[Array] = field(default_factory=list)  # per cluster group [parts, clusters, states, batch]
     nonlinear: list[Array] = field(default_factory=list)  # per nonlinear group: states like `memories`

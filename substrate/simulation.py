@@ -9,6 +9,7 @@ import numpy as np
 
 from substrate.backends import make_stepper
 from substrate.errors import DivergenceError, NetworkError
+from substrate.links import Links
 from substrate.noise import Seed
 from substrate.passage import Passages
 from substrate.plan import FLOW_SIGNS, INJECTED, LEDGER, LEDGER_SIGNS, Plan, ledger_columns
@@ -80,7 +81,9 @@ class Simulation:
         self.batch = batch
         self.recorder = Recorder(plan, self.stepper, batch)
         self.passages = Passages(plan, self.stepper, batch, seed, batch_offset)
-        longest = min(self.stepper.longest, plan.block) if self.passages.busy else self.stepper.longest
+        self.links = Links(self.passages)
+        busy = self.passages.busy or plan.links
+        longest = min(self.stepper.longest, plan.block) if busy else self.stepper.longest
         self.block = longest if block is None else min(block, longest)
         self._joule = plan.reference_power * plan.dt
         self._flows = np.zeros_like(self.state.ledger)  # amplitude^2, since the books were last taken
@@ -129,10 +132,12 @@ class Simulation:
             while done < steps:
                 count = min(self.block, steps - done)
                 self.recorder.begin(count)
+                self.links.begin(count)
                 try:
                     self.stepper.step(count)
                 except FloatingPointError:
                     raise self._diverged() from None
+                self.links.end(count)
                 self.passages.end(count)
                 self.recorder.end(count)
                 self._close_block(count)
@@ -204,6 +209,7 @@ class Simulation:
             self._flows[-1, INJECTED] += self._stored - before
         self.recorder.adopt(plan)
         self.passages.adopt(plan)
+        self.links.adopt()
         self.plan = self._watch.plan = plan
 
     def take_ledger(self) -> Ledger:
@@ -248,6 +254,7 @@ class Simulation:
         arrays |= {f"echoes/{name}": host(value) for name, value in state.echoes.items()}
         arrays |= {f"filters/{i}": host(value) for i, value in enumerate(state.filters) if value.size}
         arrays |= {f"skews/{i}": host(waves) for i, waves in enumerate(state.skews)}
+        arrays |= {f"poles/{i}": current.copy() for i, current in enumerate(state.poles)}
         arrays |= {f"nonlinear/{i}": host(memory) for i, memory in enumerate(state.nonlinear)}
         arrays |= {f"charges/{i}": host(charge) for i, charge in enumerate(state.charges)}
         arrays |= {f"parameters/{name}": host(value) for name, value in state.parameters.items()}
@@ -264,6 +271,8 @@ class Simulation:
         for key, kept in (("nonlinear", state.nonlinear), ("charges", state.charges), ("skews", state.skews)):
             for index, values in enumerate(kept):
                 values[...] = xp.asarray(arrays[f"{key}/{index}"])
+        for index, current in enumerate(state.poles):
+            current[...] = arrays[f"poles/{index}"]
         for index, memory in enumerate(state.filters):
             if memory.size:
                 memory[...] = xp.asarray(arrays[f"filters/{index}"])
@@ -297,6 +306,9 @@ def _require_fit(plan: Plan, batch: int, dtype: Any) -> None:
                 )
         if real and np.iscomplexobj(group.matrices) and np.any(group.matrices.imag != 0.0):
             raise NetworkError(f"Nodes or lines at {where} turn the phase of an envelope; set dtype='complex128'")
+    for link in plan.links:
+        if real and getattr(link.node, "kind", "") == "phase":
+            raise NetworkError("A modulator of the phase turns an envelope; set dtype='complex128'")
     waveforms = [drive.drive.waveform for drive in plan.drives] + [line.modulation for line in plan.lines]
     for waveform in {id(waveform): waveform for waveform in waveforms}.values():
         sample: np.ndarray = np.zeros(1) if waveform is None else np.asarray(waveform.sample(np.array([plan.dt])))

@@ -34,7 +34,7 @@ def likeness(plan: Plan) -> Hashable | None:
     Stackable are circuits without nonlinear elements, wide nodes and numbers per sample. Delays, topology, probes and
     the kinds of noise are shared; matrices, sources, initial states, temperatures and scales of probes may differ.
     """
-    if plan.nodes or plan.nonlinear or not plan.clusters:
+    if plan.nodes or plan.nonlinear or plan.links or not plan.clusters:
         return None
     if any(group.matrices.shape[1] > 1 or group.initial.shape[-1] > 1 for group in plan.clusters):
         return None

@@ -158,3 +158,4 @@ def _rest_of_lines(xp: Any, plan: Plan, state: State, parts: int, batch: int, dt
         if any(line.skew):
             slots = max(line.skew) + plan.block  # the longest lag, and what a block adds
             state.skews.append(xp.zeros((parts, 2, line.channels, slots, batch), dtype=dtype))
+    state.poles = [np.zeros(batch) for link in plan.links if getattr(link.node, "bandwidth", None) is not None]

@@ -20,20 +20,20 @@ from substrate.waveforms import Waveform
 FIELD_DIMENSIONS = {
     **dict.fromkeys(("delay", "start", "rise", "fall", "width", "dt", "lowpass", "jitter", "wander_time"), "time"),
     **dict.fromkeys(("resistance", "impedance", "guide_impedance", "shot_resistance"), "resistance"),
-    "temperature": "temperature",
+    **dict.fromkeys(("temperature", "noise_temperature"), "temperature"),
     **dict.fromkeys(("phase", "theta", "phi"), "angle"),
-    **dict.fromkeys(("frequency", "reference_frequency", "linewidth"), "frequency"),
+    **dict.fromkeys(("frequency", "reference_frequency", "linewidth", "bandwidth"), "frequency"),
     **dict.fromkeys(("length", "wavelength", "reference_wavelength"), "length"),
     "capacitance": "capacitance",
     "inductance": "inductance",
     "conductance": "conductance",
-    "current": "current",
-    "saturation_current": "current",
+    **dict.fromkeys(("current", "saturation_current", "dark_current"), "current"),
     "saturation_power": "power",
-    "voltage": "voltage",
+    **dict.fromkeys(("voltage", "v_pi"), "voltage"),
     "loss_db_per_m": "loss per length",
     "Carrier.offset": "frequency",
     "Varactor.potential": "voltage",
+    "Modulator.bias": "angle",
     **{
         f"{owner}.{name}": f"{name} per length"
         for owner in ("RlgcLine", "RcLine")

@@ -10,6 +10,7 @@ from substrate.nodes.lumped import Capacitor, Inductor, Open, Resistor, Short, V
 from substrate.nodes.lumped_two import Gyrator, IdealTransformer, ParallelRLC, Series, SeriesRLC, Shunt
 from substrate.nodes.nonlinear import Diode, Varactor
 from substrate.nodes.nonlinear_waves import KerrPhase, SaturableAbsorber, TanhGain
+from substrate.nodes.optoelectronic import Modulator, Photodiode
 from substrate.nodes.photonic import (
     Amplifier,
     Attenuator,
@@ -57,12 +58,14 @@ __all__ = [
     "Launcher",
     "Load",
     "MachZehnder",
+    "Modulator",
     "Node",
     "Open",
     "OpticalAmplifier",
     "ParallelJunction",
     "ParallelRLC",
     "PhaseShifter",
+    "Photodiode",
     "Port",
     "Receiver",
     "ReciprocalActivation",

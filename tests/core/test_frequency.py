@@ -32,6 +32,7 @@ from substrate.media import OpticalLine, RcLine, RlgcLine
 from substrate.nodes.linear import LinearNode
 from substrate.nodes.lumped_two import IdealTransformer
 from substrate.nodes.nonlinear import NonlinearNode
+from substrate.nodes.optoelectronic import Optoelectronic
 from substrate.nodes.scattering import ScatteringNode, StateSpaceNode
 from substrate.nodes.touchstone import Touchstone
 from substrate.waveforms import Samples, Step
@@ -94,7 +95,9 @@ def linear_nodes() -> set[str]:
         name
         for file in files
         for name, item in vars(file).items()
-        if inspect.isclass(item) and issubclass(item, LinearNode) and not issubclass(item, NonlinearNode)
+        if inspect.isclass(item)
+        and issubclass(item, LinearNode)
+        and not issubclass(item, NonlinearNode | Optoelectronic)
         if not inspect.isabstract(item) and not name.startswith("_") and name not in PARTS_OF_LINES
     }
 
