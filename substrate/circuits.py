@@ -242,7 +242,7 @@ class _CircuitBuilder:
                 column = np.zeros((*matrix.shape[:2], 1), matrix.dtype)
                 column[:, port, 0] = np.sqrt(1.0 - np.abs(gains[port]) ** 2)
                 matrix = np.concatenate([matrix, column], axis=2)
-                drives.append(ScaledDrive(Drive(temperature=kelvin), 1.0))
+                drives.append(ScaledDrive(Drive(temperature=kelvin, of_line=True), 1.0))
         weights = [float(1.0 / np.mean(np.abs(gain) ** 2) - 1.0) for gain in gains]
         return _Placed(name, cluster, matrix, ends, weights, drives, watched, cluster.initial * root)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from substrate.backends import make_stepper
+from substrate.emission import Emissions
 from substrate.errors import DivergenceError, NetworkError
 from substrate.links import Links
 from substrate.noise import Seed
@@ -82,6 +83,7 @@ class Simulation:
         self.recorder = Recorder(plan, self.stepper, batch)
         self.passages = Passages(plan, self.stepper, batch, seed, batch_offset)
         self.links = Links(self.passages)
+        self.emissions = self._emissions()
         busy = self.passages.busy or plan.links
         longest = min(self.stepper.longest, plan.block) if busy else self.stepper.longest
         self.block = longest if block is None else min(block, longest)
@@ -159,12 +161,16 @@ class Simulation:
         yield
         state.drive_scale = 0.0
 
+    def _emissions(self) -> Emissions:
+        return Emissions(self.plan, self.batch, 2 if self.dtype.kind == "c" else 1)
+
     def _begin_books(self) -> None:
         self._stored = self.stepper.stored_energy() + self.passages.stored_energy()  # amplitude^2, at the last audit
         self._gained, self._moved, self._unaudited = 0.0, 0.0, 0
 
     def _close_block(self, steps: int) -> None:
         state = self.state
+        self.emissions.split(state.ledger, steps)
         flows = state.ledger.sum(axis=0)
         self._flows += state.ledger
         # Entity by entity: what one adds another may take within a block, and their sums are no better than the larger.
@@ -211,6 +217,7 @@ class Simulation:
         self.passages.adopt(plan)
         self.links.adopt()
         self.plan = self._watch.plan = plan
+        self.emissions = self._emissions()
 
     def take_ledger(self) -> Ledger:
         """The energy books in joules since they were last taken, compared with the energy in every cell and state."""

@@ -57,7 +57,7 @@ def likeness(plan: Plan) -> Hashable | None:
         (g.names, g.ports, g.matrices.shape[2:], g.metered, *[_bytes(getattr(g, n)) for n in _EQUAL])
         for g in plan.clusters
     ]
-    drives = [(drive.drive.waveform is None, drive.drive.kind) for drive in plan.drives]
+    drives = [(drive.drive.waveform is None, drive.drive.kind, drive.drive.of_line) for drive in plan.drives]
     settings = (plan.dt, plan.reference_power, plan.classes, plan.drive_noise_source, plan.observed)
     noise = (tuple(sorted(plan.noise.kinds)), plan.noise.carrier)
     return repr((settings, noise, lines, probes, drives)), tuple(groups)

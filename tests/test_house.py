@@ -35,7 +35,7 @@ LAYERS = [
         "stacking",
     ],
     ["backends"],
-    ["simulation", "traces", "passage", "links", "detection", "probing", "reductions", "runaway"],
+    ["simulation", "traces", "passage", "links", "emission", "detection", "probing", "reductions", "runaway"],
     ["frequency", "tdr"],
     ["learning"],
     ["validation"],

@@ -26,6 +26,7 @@ class Drive:
     temperature: float = 0.0
     kind: str = "thermal"
     spontaneous: float = 0.0
+    of_line: bool = False  # what a lossy line adds to a wave behind its loss
 
     @property
     def is_noise(self) -> bool:

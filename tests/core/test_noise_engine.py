@@ -27,6 +27,7 @@ from substrate.nodes import (
     StateSpaceNode,
     Termination,
     Touchstone,
+    VoltageSource,
 )
 from substrate.noise import BOLTZMANN
 from substrate.noise.sources import PLANCK
@@ -201,6 +202,30 @@ def check_scores(scores: np.ndarray) -> None:
 
 def test_two_hundred_random_passive_networks_in_equilibrium() -> None:
     check_scores(equilibrium_scores(200))
+
+
+@pytest.mark.parametrize("volts", [0.0, 1e-3])
+def test_books_tell_what_is_emitted_from_what_is_absorbed(backend, volts) -> None:
+    """kT/2 a step of each resistor, and what the line loses of that, are noise; a source books what it takes back."""
+    steps, batch, kept = (60 if backend == "reference" else 2000), 20, 10.0**-0.3
+    net = Network()
+    source = VoltageSource(Step(volts), resistance=50.0, temperature=KELVIN)
+    line = Line(3 * DT, 50.0, 3.0, temperature=KELVIN)
+    net.connect(net.add(source, "src"), net.add(Resistor(50.0, KELVIN), "load"), line)
+    simulation = Simulation(compile_network(net, DT, reference_power=1e-9), batch=batch, backend=backend, seed=3)
+    simulation.run(steps)
+    ledger = simulation.take_ledger()
+    quantum, numbers = BOLTZMANN * KELVIN / 2.0, steps * batch
+    assert ledger["noise"] == pytest.approx(numbers * quantum * (2.0 + 2.0 * (1.0 - kept)), rel=1e-9)
+    assert ledger.residual < 1e-12
+    sent = numbers * volts**2 / 200.0 * DT  # V^2 / 4R
+    beats = SIGMAS * np.sqrt(4.0 * sent * quantum)  # of the signal with noise
+    chance = SIGMAS * 4.0 * quantum * np.sqrt(2.0 * numbers)
+    filling = 8.0 * (sent / steps + batch * quantum)  # lines begin empty
+    assert abs(ledger["injected"] - (sent - numbers * quantum)) < beats + chance + filling
+    lost = (1.0 - kept) * sent + 2.0 * (1.0 - kept) * numbers * quantum
+    assert abs(ledger["dissipated_lines"] - lost) < beats + chance + filling
+    assert abs(ledger["dissipated_nodes"] - (kept * sent + numbers * quantum)) < beats + chance + filling
 
 
 def test_resistors_of_unequal_temperature_in_one_cluster() -> None:
