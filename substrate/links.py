@@ -32,6 +32,7 @@ class Links:
             for link, source in self.links
             if isinstance(link.node, Photodiode)
         }
+        self.sigma = self.passages.sigma(0.0)  # of the vacuum, where it is simulated
         self.heard: list[np.ndarray] = []
 
     def begin(self, steps: int) -> None:
@@ -87,5 +88,5 @@ class Links:
         flows = np.zeros(7)
         for way, end in enumerate(link.ends[1:]):
             at = plan.lines[end.line], end.side
-            passages.multiply(*at, values, flows, step, passages.sigma(0.0), source + way)
+            passages.multiply(*at, values, flows, step, self.sigma, source + way)
         return flows

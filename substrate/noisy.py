@@ -45,12 +45,13 @@ class Stream:
 class NoisySampler:
     """Draws one :class:`Noisy` waveform; called with a step and how many, it gives ``[steps, batch]``.
 
-    Its processes have memory, so it draws pieces of the run one after the other and keeps those from the last call on;
-    asked for an earlier step, or a later one, it replays the processes. ``kinds`` are the kinds of noise that run.
+    Its processes have memory, so it draws pieces of the run one after the other and keeps those from ``behind`` steps
+    before the last call on; asked for an earlier step it replays the processes. ``kinds`` are the kinds of noise that
+    run.
     """
 
-    def __init__(self, source: Noisy, dt: float, stream: Stream, kinds: frozenset[str]) -> None:
-        self.source, self.dt, self.stream, self.kinds = source, dt, stream, kinds
+    def __init__(self, source: Noisy, dt: float, stream: Stream, kinds: frozenset[str], behind: int = 0) -> None:
+        self.source, self.dt, self.stream, self.kinds, self.behind = source, dt, stream, kinds, behind
         self.pieces: dict[int, np.ndarray] = {}
         self._rewind()
 
@@ -62,10 +63,12 @@ class NoisySampler:
         while self.next <= last * PIECE:
             index = self.next // PIECE
             self.pieces[index] = self._piece(self.next, PIECE)
-            self.pieces = {index: piece for index, piece in self.pieces.items() if index >= first}
-        values = np.concatenate([self.pieces[index] for index in range(first, last + 1)])
-        self.pieces = {index: piece for index, piece in self.pieces.items() if index >= first}
-        return values[step - first * PIECE :][:steps]
+            oldest = (step - self.behind) // PIECE
+            self.pieces = {index: piece for index, piece in self.pieces.items() if index >= oldest}
+        start = step - first * PIECE
+        if first == last:
+            return self.pieces[first][start : start + steps]
+        return np.concatenate([self.pieces[index] for index in range(first, last + 1)])[start:][:steps]
 
     def _piece(self, step: int, steps: int) -> np.ndarray:
         """The next values."""
@@ -155,8 +158,13 @@ class NoisySampler:
         return self.source.telegraph_size * drawn
 
 
-def sampler(waveform: Any, dt: float, stream: Stream, kinds: frozenset[str]) -> Callable[[int, int], np.ndarray]:
-    """A function of a step and how many that samples ``waveform`` ``[steps]`` or ``[steps, batch]``, noise included."""
+def sampler(
+    waveform: Any, dt: float, stream: Stream, kinds: frozenset[str], behind: int = 0
+) -> Callable[[int, int], np.ndarray]:
+    """A function of a step and how many that samples ``waveform`` ``[steps]`` or ``[steps, batch]``, noise included.
+
+    It can go back by ``behind`` steps at once without drawing anew.
+    """
     if isinstance(waveform, Noisy):
-        return NoisySampler(waveform, dt, stream, kinds)
+        return NoisySampler(waveform, dt, stream, kinds, behind)
     return lambda step, steps: np.asarray(waveform.sample((np.arange(step, step + steps) + 1) * dt))

@@ -3,7 +3,7 @@
 Both work on the cells that a block of steps has just written, on any backend, before they are read again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,17 +106,16 @@ class Passages:
     def _turn(self, each: "_Modulated", step: int, steps: int) -> np.ndarray:
         """Multiply what both ends of a line have sent in a block; returns the flows ``[7]`` of its books."""
         flows, line = np.zeros(7), each.line
-        for side, lead in ((0, 0), (1, line.steps)):
-            values = np.asarray(each.ways[side](step + lead, steps)).reshape(steps, -1)
-            self.multiply(line, side, values, flows, step, self.sigma(line.temperature), each.source + side)
+        for side, lead in ((0, 0), (1, line.steps)):  # what returns meets the modulator a delay after it was sent
+            values = np.asarray(each.values(step + lead, steps)).reshape(steps, -1)
+            self.multiply(line, side, values, flows, step, each.sigma, each.source + side)
         return flows
 
     def _modulator(self, line: LineRows, place: int) -> "_Modulated":
-        source = self._first_source + place * OWN
+        plan, source = self.plan, self._first_source + place * OWN
         stream = Stream(self.seed, source, self.batch, self.batch_offset)
-        # Two samplers of the same draws: waves that return meet the modulator a delay after they were sent.
-        ways = [sampler(line.modulation, self.plan.dt, stream, self.plan.noise.kinds) for _ in range(2)]
-        return _Modulated(line, ways, source + len(SLOTS))
+        values = sampler(line.modulation, plan.dt, stream, plan.noise.kinds, line.steps + plan.block)
+        return _Modulated(line, values, self.sigma(line.temperature), source + len(SLOTS))
 
     @property
     def _first_source(self) -> int:
@@ -135,7 +134,8 @@ class _Modulated:
     """A line whose passes are multiplied by a waveform where they meet its first end."""
 
     line: LineRows
-    ways: Sequence[Any]  # samplers, of the waves sent from either side
+    values: Callable[[int, int], np.ndarray]  # of a step and how many
+    sigma: float  # of the noise of a matched resistance as warm as the line
     source: int  # first generator of what it absorbs
 
 
