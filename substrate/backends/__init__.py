@@ -9,7 +9,7 @@ import numpy as np
 from substrate.errors import BackendError, NetworkError
 from substrate.memory import require_memory
 from substrate.noise import Seed, own_seeds
-from substrate.plan import Plan, State
+from substrate.plan import Link, Plan, State
 
 MODULES = {
     "reference": "substrate.backends.reference",
@@ -83,12 +83,15 @@ def make_stepper(name: str, plan: Plan, *, batch: int, dtype: Any, seed: Seed, b
 
 def require_same_shape(old: Plan, new: Plan) -> None:
     """Refuse to go on with a plan whose lines or clusters are laid out in another way."""
-    lines = [[(x.name, x.steps, x.row) for x in plan.lines] for plan in (old, new)]
+    lines = [[(x.name, x.steps, x.row, x.skew) for x in plan.lines] for plan in (old, new)]
+    remembered = [[_waits(link) for link in plan.links] for plan in (old, new)]
     shapes: list[list[Any]] = [
         [(g.names, g.matrices.shape[2:], g.observed.shape) for g in plan.clusters] for plan in (old, new)
     ]
     for plan, shape in zip((old, new), shapes, strict=True):
         shape += [(g.labels, g.linear.matrices.shape[2:], tuple(g.kinds)) for g in plan.nonlinear]
+    if remembered[0] != remembered[1]:
+        raise NetworkError("A photodiode cannot get or lose its bandwidth while it runs, only change it")
     if lines[0] != lines[1] or shapes[0] != shapes[1] or old.nodes != new.nodes:
         raise NetworkError(
             "A running network can change the numbers of its circuit nodes, not its lines or their delays"
@@ -158,4 +161,9 @@ def _rest_of_lines(xp: Any, plan: Plan, state: State, parts: int, batch: int, dt
         if any(line.skew):
             slots = max(line.skew) + plan.block  # the longest lag, and what a block adds
             state.skews.append(xp.zeros((parts, 2, line.channels, slots, batch), dtype=dtype))
-    state.poles = [np.zeros(batch) for link in plan.links if getattr(link.node, "bandwidth", None) is not None]
+    state.poles = [np.zeros(batch) for link in plan.links if _waits(link)]
+
+
+def _waits(link: Link) -> bool:
+    """Whether a link remembers a current."""
+    return getattr(link.node, "bandwidth", None) is not None

@@ -206,3 +206,13 @@ def test_ports_need_lines() -> None:
     net.connect("pd.out", net.add(Resistor(Z), "load"), Line(DT, Z))
     with pytest.raises(CompileError, match=r"pd.light needs a plain line of whole steps"):
         compile_network(net, DT)
+
+
+def test_numbers_may_change_in_a_run_but_not_what_is_remembered() -> None:
+    """Half the responsivity from one step on; a bandwidth cannot come or go."""
+    net = receiver(Photodiode(0.8))
+    changes = [(20 * DT, {"pd.responsivity": 0.4})]
+    volts = simulate(net, 40 * DT, DT, ["load.voltage"], noise=[], changes=changes)["load.voltage"]
+    assert volts[[21, 22, -1]] == pytest.approx(np.array([0.8, 0.4, 0.4]) * 1e-3 * Z / 2.0)
+    with pytest.raises(NetworkError, match="cannot get or lose its bandwidth"):
+        simulate(net, 40 * DT, DT, ["load.voltage"], changes=[(20 * DT, {"pd.bandwidth": 1e10})])
