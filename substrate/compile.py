@@ -10,7 +10,7 @@ from substrate.circuits import Circuit, compile_circuit, is_circuit
 from substrate.compile_reciprocal import LAWS as RECIPROCAL_LAWS
 from substrate.compile_reciprocal import reciprocal_passes
 from substrate.errors import CompileError, NetworkError
-from substrate.laying import LaidLine, LineAccuracy, whole_steps
+from substrate.laying import LaidLine, LineAccuracy, nearest_step, whole_steps
 from substrate.line_probes import places_of_lengths, plan_line_probe, refuse_twins
 from substrate.locality import renumbered
 from substrate.media import expand_media
@@ -319,7 +319,7 @@ def _skew(connection: Connection, channels: int, wide: Sequence[bool], dt: float
         raise CompileError(
             f"Line {connection.name!r} has {channels} channels, but skew has {len(line.skew)} entries; give one of each"
         )
-    return tuple(int(np.floor(lag / dt + 0.5)) for lag in line.skew)
+    return tuple(nearest_step(lag, dt) for lag in line.skew)
 
 
 def _charge(line: Line, reference_power: float) -> np.ndarray | None:

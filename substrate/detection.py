@@ -68,22 +68,28 @@ class Photodetector:
         waves = np.asarray(field)
         rows = waves.reshape(len(waves), -1)
         draw = Draw(seed, len(SLOTS) * source, step, rows.shape)
-        light = self._current(rows, dt, reference_power, draw)
+        current = self.current(rows, dt, reference_power, draw)
+        if self.converter is not None:
+            current = self.converter(current)
+        return current.reshape(waves.shape)
+
+    def current(
+        self, rows: np.ndarray, dt: float, reference_power: float, draw: "Draw", before: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Current (A) ``[steps, batch]`` before the converter.
+
+        The pole has rested at the current ``before`` (``[batch]``; None: at that of the first light).
+        """
+        light = self._lit(rows, dt, reference_power, draw)
         current = self._counted(light, dt, draw)
         if self.resistance > 0.0:
             sigma = np.sqrt(johnson_voltage_variance(self.resistance, self.temperature, dt)) / self.resistance
             current = current + sigma * draw.normals("johnson")
         if self.bandwidth is not None:
-            current = self._slowed(current, light[:1], dt)
-        if self.converter is not None:
-            current = self.converter(current)
-        return current.reshape(waves.shape)
+            current = self._slowed(current, light[0] if before is None else before, dt)
+        return current
 
-    def counted(self, rows: np.ndarray, dt: float, reference_power: float, draw: "Draw") -> np.ndarray:
-        """Current (A) of whole charges ``[steps, batch]``, before electronics."""
-        return self._counted(self._current(rows, dt, reference_power, draw), dt, draw)
-
-    def _current(self, rows: np.ndarray, dt: float, reference_power: float, draw: "Draw") -> np.ndarray:
+    def _lit(self, rows: np.ndarray, dt: float, reference_power: float, draw: "Draw") -> np.ndarray:
         """Of the light and the dark, before charges are counted."""
         watts = reference_power * np.abs(rows) ** 2
         if self.carrier is None:
@@ -115,7 +121,7 @@ class Photodetector:
         from scipy.signal import lfilter
 
         share = -np.expm1(-2.0 * np.pi * float(self.bandwidth or 0.0) * dt)
-        slow, _ = lfilter([share], [1.0, share - 1.0], current, axis=0, zi=(1.0 - share) * before)
+        slow, _ = lfilter([share], [1.0, share - 1.0], current, axis=0, zi=(1.0 - share) * before[None])
         return np.asarray(slow)
 
 

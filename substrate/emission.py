@@ -17,20 +17,21 @@ class Emissions:
         powers = [_emitted(plan, group) for group in plan.clusters]
         # Amplitude^2 a step: by nodes and lines together, and what lines were taken to lose of their own noise.
         self.supplied, self.excess = batch * parts * np.array(powers, float).reshape(-1, 2).T
-        self.driven = np.array([plan.heading(group) == INJECTED for group in plan.clusters], bool)
+        driven = np.array([plan.heading(group) == INJECTED for group in plan.clusters], bool)
+        self.loud = self.supplied > 0.0
+        self.driven, self.alone, self.any = self.loud & driven, self.loud & ~driven, bool(self.loud.any())
 
     def split(self, ledger: np.ndarray, steps: int) -> None:
         """Rebook ``ledger [entities, 7]`` of a block in place."""
-        loud = self.supplied > 0.0
-        if not loud.any():
+        if not self.any:
             return
-        rows, supplied = ledger[self.last - len(loud) : self.last], self.supplied * steps
-        gross, alone = supplied + self.excess * steps, loud & ~self.driven
+        rows, supplied = ledger[self.last - len(self.loud) : self.last], self.supplied * steps
+        gross, alone = supplied + self.excess * steps, self.alone
         rows[:, LINES] -= self.excess * steps
         rows[self.driven, INJECTED] -= gross[self.driven]
         rows[alone, NET_FORWARD] += (gross - rows[:, NOISE])[alone]
         rows[alone, NOISE] = 0.0
-        rows[loud, NOISE] += supplied[loud]
+        rows[self.loud, NOISE] += supplied[self.loud]
 
 
 def _emitted(plan: Plan, group: ClusterGroup) -> tuple[float, float]:

@@ -167,4 +167,13 @@ def whole_steps(name: str, delay: float, dt: float) -> int:
         raise CompileError(
             f"{name} must last at least one step, but delay={delay:.6g} s < dt={dt:.6g} s; lower dt or lengthen it"
         )
-    return math.floor(delay / dt + 0.5)
+    return nearest_step(delay, dt)
+
+
+def nearest_step(seconds: float, dt: float) -> int:
+    """A time in steps of ``dt`` (s), to the nearest; halves go up.
+
+    >>> nearest_step(2.5e-12, 1e-12)
+    3
+    """
+    return math.floor(seconds / dt + 0.5)

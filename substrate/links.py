@@ -9,6 +9,7 @@ from substrate.detection import SLOTS, Draw, Photodetector
 from substrate.nodes.optoelectronic import Modulator, Photodiode
 from substrate.passage import Passages
 from substrate.plan import INJECTED, Link
+from substrate.probing import sent_waves
 
 OWN = len(SLOTS) + 2  # generators of a link: those of a detector, or one for each way of a modulator
 
@@ -27,7 +28,11 @@ class Links:
         vacuum = plan.noise.carrier if plan.noise.vacuum else None
         self.detectors = {
             source: Photodetector(
-                link.node.responsivity, link.node.dark_current, shot="shot" in plan.noise.kinds, carrier=vacuum
+                link.node.responsivity,
+                link.node.dark_current,
+                link.node.bandwidth,
+                shot="shot" in plan.noise.kinds,
+                carrier=vacuum,
             )
             for link, source in self.links
             if isinstance(link.node, Photodiode)
@@ -48,30 +53,24 @@ class Links:
             step = state.step - steps
             if isinstance(link.node, Photodiode):
                 pole = next(poles) if link.node.bandwidth is not None else None
-                state.ledger[-1] += self._detect(link, link.node, source, arrived, pole, step)
+                state.ledger[-1] += self._detect(link, source, arrived, pole, step)
             else:
                 state.ledger[-1] += self._modulate(link, source, arrived, step)
 
     def _arriving(self, link: Link, step: int, steps: int) -> np.ndarray:
         """Waves ``[steps, batch]`` at the port that is listened to."""
-        stepper, end = self.passages.stepper, link.ends[0]
-        line = self.passages.plan.lines[end.line]
-        pieces = [cells.parts for cells in self.passages.segments(line, end.side, step, steps)]
-        parts = [np.concatenate([stepper.to_host(p[i])[0] for p in pieces]) for i in range(len(pieces[0]))]
-        return parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
+        passages, end = self.passages, link.ends[0]
+        plan, stepper = passages.plan, passages.stepper
+        line = plan.lines[end.line]
+        return sent_waves(plan, stepper.state, stepper.to_host, line, end.side, step, steps, passages.batch)[0]
 
-    def _detect(
-        self, link: Link, node: Photodiode, source: int, light: np.ndarray, pole: np.ndarray | None, step: int
-    ) -> np.ndarray:
+    def _detect(self, link: Link, source: int, light: np.ndarray, pole: np.ndarray | None, step: int) -> np.ndarray:
         """Drive the electrical line; returns the flows of the books."""
         passages, plan = self.passages, self.passages.plan
         draw = Draw(passages.seed, source, step, light.shape, passages.batch_offset)
-        current = self.detectors[source].counted(light, plan.dt, plan.reference_power, draw)
+        current = self.detectors[source].current(light, plan.dt, plan.reference_power, draw, pole)
         if pole is not None:
-            share = -np.expm1(-2.0 * np.pi * float(node.bandwidth or 0.0) * plan.dt)
-            for row in current:
-                pole += share * (row - pole)
-                row[...] = pole
+            pole[...] = current[-1]
         line = plan.lines[link.ends[1].line]
         sent = current * np.sqrt(line.impedance / plan.reference_power) / 2.0 * line.gains[link.ends[1].side]
         flows = np.zeros(7)

@@ -11,7 +11,7 @@ import numpy as np
 
 from substrate.noise import Seed, normals, thermal_variance
 from substrate.noisy import SLOTS, Stream, sampler
-from substrate.plan import INJECTED, LINES, NOISE, LineRows, Plan, State, wave_segments
+from substrate.plan import INJECTED, LINES, NOISE, LineRows, Plan, State, end_cells
 
 OWN = len(SLOTS) + 2  # generators of a modulated line: those of its waveform, and one for what each way absorbs
 
@@ -57,12 +57,9 @@ class Passages:
 
     def segments(self, line: LineRows, side: int, step: int, steps: int) -> Iterator["Cells"]:
         """The cells that an end reads or writes in ``steps`` steps from ``step`` on, piece by piece."""
-        start = sum(2 * c.rows * c.steps * self.batch for c in self.plan.classes[: line.delay_class])
-        shape = (2, self.plan.classes[line.delay_class].rows, line.steps, self.batch)
-        arena, size = self.stepper.state.arena, int(np.prod(shape))
-        for plane, cells, block in wave_segments(line, side, step, steps):
-            rows = slice(line.row, line.row + line.channels)
-            yield Cells([part[start : start + size].reshape(shape)[plane, rows, cells] for part in arena], block)
+        arena = self.stepper.state.arena
+        for parts, block in end_cells(self.plan, arena, line, side, step, steps, self.batch):
+            yield Cells(parts, block)
 
     def multiply(
         self, line: LineRows, side: int, values: np.ndarray, flows: np.ndarray, step: int, sigma: float, source: int

@@ -1,5 +1,6 @@
 """What is compiled (Plan: steps, rows, a schedule of passes) and what changes while it runs (State)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -276,3 +277,18 @@ def wave_segments(line: LineRows, side: int, step: int, steps: int) -> list[tupl
     if first < steps:
         segments.append((side ^ (lap + 1 & 1), slice(0, steps - first), slice(first, steps)))
     return segments
+
+
+def end_cells(
+    plan: Plan, arena: Array, line: LineRows, side: int, step: int, steps: int, batch: int
+) -> Iterator[tuple[list[Array], slice]]:
+    """Views ``[channels, steps, batch]`` of the cells an end reads and writes in ``steps`` steps from ``step`` on.
+
+    Gives ``(parts, block)``: real and imaginary parts, and which steps of the block they are; see
+    :func:`wave_segments`.
+    """
+    start = sum(2 * c.rows * c.steps * batch for c in plan.classes[: line.delay_class])
+    shape = (2, plan.classes[line.delay_class].rows, line.steps, batch)
+    size, rows = int(np.prod(shape)), slice(line.row, line.row + line.channels)
+    for plane, cells, block in wave_segments(line, side, step, steps):
+        yield [part[start : start + size].reshape(shape)[plane, rows, cells] for part in arena], block

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from substrate.plan import LineRows, Plan, PlannedProbe, State, wave_segments
+from substrate.plan import LineRows, Plan, PlannedProbe, State, end_cells
 from substrate.probe import Probe
 from substrate.reductions import Reduction, reduction_of
 
@@ -147,14 +147,8 @@ def sent_waves(
     plan: Plan, state: State, to_host: Any, line: LineRows, side: int, step: int, steps: int, batch: int
 ) -> np.ndarray:
     """Waves ``[channels, steps, batch]`` sent from one end of a line, from ``step`` on, as its cells hold them now."""
-    start = sum(2 * c.rows * c.steps * batch for c in plan.classes[: line.delay_class])
-    rows = plan.classes[line.delay_class].rows
-    parts = []
-    for part in state.arena:
-        cells = part[start : start + 2 * rows * line.steps * batch].reshape(2, rows, line.steps, batch)
-        cells = cells[:, line.row : line.row + line.channels]
-        segments = wave_segments(line, side, step, steps) if steps else [(0, slice(0, 0), slice(0, 0))]
-        parts.append(np.concatenate([to_host(cells[plane, :, where]) for plane, where, _ in segments], axis=1))
+    pieces = [parts for parts, _ in end_cells(plan, state.arena, line, side, step, steps, batch)]
+    parts = [np.concatenate([to_host(piece[i]) for piece in pieces], axis=1) for i in range(len(state.arena))]
     waves: np.ndarray = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
     return waves
 

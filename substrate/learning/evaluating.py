@@ -94,9 +94,7 @@ class Evaluator:
         simulation = Simulation(
             self.plan, batch=batch, backend=s.backend, dtype=s.dtype, seed=s.seed + 0x5EED, batch_offset=offset
         )
-        for name, value in parameters.items():
-            simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
-        return simulation
+        return with_parameters(simulation, parameters)
 
 
 def gradient_error(
@@ -108,8 +106,7 @@ def gradient_error(
     """
     plan = compile_network(network, settings.dt, reference_power=settings.reference_power)
     simulation = Simulation(plan, batch=len(x), backend=settings.backend, dtype=settings.dtype, seed=settings.seed)
-    for name, value in parameters.items():
-        simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
+    with_parameters(simulation, parameters)
     simulation.hold({INPUT: x, OUTPUT: y})
     round_trip = 2 * forward_steps(network, settings.dt)
     if is_reciprocal(network):
@@ -117,6 +114,18 @@ def gradient_error(
     else:
         simulation.run(round_trip)
     simulation.listen(1)
-    heard = {name: -simulation.stepper.to_host(drive).astype(float) for name, drive in simulation.state.drive.items()}
+    heard = heard_gradient(simulation)
     exact = {name: np.asarray(value, dtype=float) for name, value in parameters.items()}
     return relative_error(heard, Backprop(network).gradient(exact, x, y)[1])
+
+
+def with_parameters(simulation: Simulation, parameters: Mapping[str, np.ndarray]) -> Simulation:
+    """The simulation, whose waves now see these parameters."""
+    for name, value in parameters.items():
+        simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
+    return simulation
+
+
+def heard_gradient(simulation: Simulation) -> dict[str, np.ndarray]:
+    """What the ports have heard, as a gradient on the host: minus their drives."""
+    return {name: -simulation.stepper.to_host(drive).astype(float) for name, drive in simulation.state.drive.items()}

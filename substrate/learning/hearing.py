@@ -7,6 +7,7 @@ import numpy as np
 
 from substrate.compile import compile_network
 from substrate.learning.backprop import Backprop, Parameters, cosine
+from substrate.learning.evaluating import SETTLE_TRIPS, heard_gradient, with_parameters
 from substrate.learning.layered import INPUT, OUTPUT
 from substrate.learning.presenting import Timing
 from substrate.learning.settings import TrainSettings
@@ -15,7 +16,6 @@ from substrate.network import Network
 from substrate.simulation import Simulation
 
 NEAR = 0.01  # of the settled field, within which waves count as settled
-TRIPS = 200  # round trips waited for that at most
 PICTURES = 400  # looks at the field on the way, at most
 SAMPLES = 32  # that are looked at
 SEED = 0xC05  # noise of its own, apart from training and answers
@@ -51,7 +51,7 @@ class Presentation:
         timing, simulation = self.timing, self._at_rest(old, [])
         start = simulation.checkpoint()
         simulation.hold({INPUT: new[0], OUTPUT: new[1]})
-        rest = settle(simulation, 1e-3 * NEAR, TRIPS * timing.round_trip, timing.round_trip)
+        rest = settle(simulation, 1e-3 * NEAR, SETTLE_TRIPS * timing.round_trip, timing.round_trip)
         if not rest.settled:
             return float("nan")
         final = field_picture(simulation)
@@ -74,11 +74,13 @@ class Presentation:
             listened = timing.round_trip
         with simulation.listening(listened):
             _show(simulation, listened, timing.round_trip // 2, self.batch)
-        heard = _drives(simulation)
+        heard = heard_gradient(simulation)
         if timing.hold and tolerance is None:
             simulation.listen(timing.interval)
             share = timing.hold / timing.dwell
-            heard = {name: (1.0 - share) * heard[name] + share * last for name, last in _drives(simulation).items()}
+            heard = {
+                name: (1.0 - share) * heard[name] + share * last for name, last in heard_gradient(simulation).items()
+            }
         return heard
 
     def _at_rest(self, batch: Batch, noise: list[str] | None) -> Simulation:
@@ -87,11 +89,10 @@ class Presentation:
         plan = compile_network(self.network, about.dt, reference_power=about.reference_power, noise=noise)
         seed, trip = about.seed + SEED, self.timing.round_trip
         simulation = Simulation(plan, batch=len(batch[0]), backend=about.backend, dtype=about.dtype, seed=seed)
-        for name, value in self.parameters.items():
-            simulation.state.parameters[name][...] = simulation.stepper.xp.asarray(value)
+        with_parameters(simulation, self.parameters)
         simulation.hold({INPUT: batch[0], OUTPUT: batch[1]})
         if noise == []:
-            settle(simulation, 1e-3 * NEAR, TRIPS * trip, trip)
+            settle(simulation, 1e-3 * NEAR, SETTLE_TRIPS * trip, trip)
         else:  # noise never comes to rest
             simulation.run(max(self.timing.settle, 2 * trip))
         return simulation
@@ -104,7 +105,3 @@ def _show(simulation: Simulation, steps: int, transit: int, batch: Batch) -> Non
     if transit < steps:
         simulation.hold({OUTPUT: batch[1]})
         simulation.run(steps - transit)
-
-
-def _drives(simulation: Simulation) -> dict[str, np.ndarray]:
-    return {name: -simulation.stepper.to_host(drive).astype(float) for name, drive in simulation.state.drive.items()}

@@ -1,6 +1,5 @@
 """Layers -> Network: builds the chain source, weights, line, activation, ..., line, load."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -9,6 +8,7 @@ import numpy as np
 
 from substrate.compile_reciprocal import LAWS
 from substrate.errors import NetworkError
+from substrate.laying import nearest_step
 from substrate.network import Line, Network
 from substrate.nodes import (
     Activation,
@@ -238,7 +238,7 @@ def forward_steps(network: Network, dt: float) -> int:
     """Steps of ``dt`` (s) a wave needs from the source to the load, in the channels that lag most."""
     lines = (network.connections[stage.name].line for stage in chain(network) if stage.kind == "line")
     delays = [(line.delay, max(line.skew, default=0.0)) for line in lines if line is not None]
-    return sum(math.floor(delay / dt + 0.5) + math.floor(lag / dt + 0.5) for delay, lag in delays)
+    return sum(nearest_step(delay, dt) + nearest_step(lag, dt) for delay, lag in delays)
 
 
 def is_reciprocal(network: Network) -> bool:
